@@ -1,0 +1,45 @@
+# offbeat: `make demo` and `make test` set themselves up; everything they need comes from PyPI.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LINKS := $(VENV)/src/offbeat
+
+.PHONY: help setup demo test lint types format generate clean
+
+help:            ## this list
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(READY)  ## the virtual environment in .venv, with everything that tests and demo need
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing; install Python 3.11 or later"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "offbeat needs Python 3.11 or later; call make with PYTHON=python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@mkdir -p $(LINKS)
+	@ln -sfn $(CURDIR)/train $(LINKS)/train
+	@ln -sfn $(CURDIR)/host $(LINKS)/host
+	@ln -sfn $(CURDIR)/device/offbeat $(LINKS)/device
+	@touch $@
+
+demo: $(READY)   ## the main job from end to end, without hardware
+	$(BIN)/offbeat demo --directory demo
+
+test: $(READY)   ## every test
+	$(BIN)/python -m pytest -n auto
+
+lint: $(READY)   ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy, for the host's code and for the board's
+	$(BIN)/mypy
+
+format: $(READY) ## ruff, mending
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:           ## removes what the other targets made
+	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

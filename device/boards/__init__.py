@@ -1,0 +1,1 @@
+"""Board files that exports and the virtual board copy."""

@@ -1,0 +1,1 @@
+"""The C99 runtime, as files that exports copy (no Python lives here)."""

@@ -1,0 +1,1 @@
+"""Everything that talks to a board, and the command line."""

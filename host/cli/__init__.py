@@ -1,0 +1,5 @@
+"""The `offbeat` command."""
+
+
+def main() -> None:
+    raise SystemExit("not yet")
