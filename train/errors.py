@@ -1,6 +1,6 @@
 """What went wrong, said in one sentence that a person can act on."""
 
-__all__ = ["OffbeatError", "InputError"]
+__all__ = ["InputError", "OffbeatError"]
 
 
 class OffbeatError(Exception):

@@ -1,0 +1,258 @@
+"""The board's main loop: sample, score, say so; listen in between.
+
+From counts to the line of a window nothing is allocated.
+"""
+
+import gc
+import sys
+import time
+from array import array
+
+from . import VERSION, modelfile
+from .commands import LINE, Listener
+from .detector import Detector, Ring
+from .kernels import VIPER
+from .lines import LineWriter
+from .link import quote
+from .sampling import Sampler
+
+_HEALTH_PERIOD = 10000  # ms
+_FRAMES_A_TURN = 64  # frames taken before the input is looked at again
+_REASONS = 3
+
+
+class App:
+    """A detector on a board. source: see sensors; model: a parsed model or None; write: see lines."""
+
+    def __init__(self, source, model=None, write=None, board="", unique="", why="no_model"):
+        self.source = source
+        self.lines = LineWriter(write or sys.stdout.buffer.write)
+        self.board = board
+        self.unique = unique
+        self.sampler = Sampler(source)
+        self.listener = Listener(self)
+        self.detector = None
+        self.ring = None
+        self.windows = 0
+        self.model = model
+        self._recorder = None
+        self._deadline = 0
+        self._why_idle = misfit(model, source) if model else why
+        if model and not self._why_idle:
+            self.detector = Detector(model)
+            self.ring = Ring(model.channels, model.window, model.hop)
+        self._indices = array("h", [0] * _REASONS)
+        self._values = array("i", [0] * _REASONS)
+        self._names = [quote(name).encode() for name in feature_names(model)] if self.detector else []
+        self._started = time.ticks_ms()
+        self._last_health = self._started
+        self._seconds_up = 0
+
+    def start(self):
+        """Announce the board; then gather garbage once, so that the heap is whole before sampling."""
+        self.hello(-1)
+        self._mode(b"score" if self.detector else b"idle", self._why_idle or "start")
+        gc.collect()
+        self.health(-1)
+
+    def step(self):
+        """One turn: some frames, and the window that they may complete. True when a frame was taken."""
+        taken = False
+        for _ in range(_FRAMES_A_TURN):
+            if not self.sampler.sample():
+                break
+            taken = True
+            if self._recorder is not None:
+                if self._recorder.take(self.sampler.frame):
+                    self.stop_recording("done")
+            elif self.ring is not None and self.ring.push(self.sampler.frame):
+                self._window()
+        if time.ticks_diff(time.ticks_ms(), self._last_health) >= _HEALTH_PERIOD:
+            self.health(-1)
+        if self._recorder is not None and time.ticks_diff(time.ticks_ms(), self._deadline) >= 0:
+            self.stop_recording("time")
+        return taken
+
+    def _window(self):
+        start = time.ticks_us()
+        changed = self.detector.window(self.ring)
+        spent = time.ticks_diff(time.ticks_us(), start)
+        alarm = 1 if self.detector.decision.alarm else 0
+        lines = self.lines
+        lines.begin(b"~SCORE ")
+        lines.number(b" n=", self.windows)
+        lines.number(b" s=", self.detector.score)
+        lines.number(b" a=", alarm)
+        lines.number(b" us=", spent)
+        lines.end()
+        if changed:
+            self._alarm(alarm)
+        self.windows = (self.windows + 1) & 0x3FFFFFFF
+
+    def _alarm(self, on):
+        lines = self.lines
+        lines.begin(b"~ALARM ")
+        lines.number(b" n=", self.windows)
+        lines.number(b" on=", on)
+        lines.number(b" s=", self.detector.score)
+        if on:
+            found = self.detector.reasons(_REASONS, self._indices, self._values)
+            key = b" why="
+            for i in range(found):
+                lines.number(key, self._indices[i])
+                lines.append(b":", self._values[i])
+                key = b","
+            key = b" names="
+            for i in range(found):
+                lines.text(key, self._names[self._indices[i]])
+                key = b","
+        lines.end()
+
+    def hello(self, sequence):
+        """Say who this board is and what it runs. sequence: of the line answered, or -1."""
+        source, model, lines = self.source, self.model, self.lines
+        for i in range(len(source.channels)):
+            lines.begin(b"~CHANNEL ")
+            lines.number(b" i=", i)
+            lines.text(b" name=", quote(source.channels[i]).encode())
+            lines.text(b" unit=", quote(source.units[i]).encode())
+            lines.text(b" scale=", quote(source.scales[i]).encode())
+            lines.end()
+        lines.begin(b"~HELLO ")
+        lines.number(b" v=", 1)
+        for key, value in (
+            (b" fw=", VERSION),
+            (b" board=", self.board),
+            (b" id=", self.unique),
+            (b" model=", model.identity if model else "none"),
+            (b" sensor=", source.sensor),
+            (b" rate=", self.rate_text()),
+        ):
+            lines.text(key, quote(value).encode())
+        lines.number(b" channels=", len(source.channels))
+        if model:
+            lines.number(b" window=", model.window)
+            lines.number(b" hop=", model.hop)
+        lines.number(b" line=", LINE)
+        lines.number(b" viper=", 1 if VIPER else 0)
+        lines.text(b" mode=", self._mode_name())
+        if sequence >= 0:
+            lines.number(b" re=", sequence)
+        lines.end()
+
+    def rate_text(self):
+        """The source's sampling rate in Hz, with three decimals."""
+        rate = self.source.rate_millihertz
+        return "%d.%03d" % (rate // 1000, rate % 1000)
+
+    def health(self, sequence):
+        """Say how the board is doing. sequence: of the line answered, or -1."""
+        now = time.ticks_ms()
+        self._seconds_up += time.ticks_diff(now, self._last_health)
+        self._last_health = now
+        lines = self.lines
+        lines.begin(b"~HEALTH ")
+        lines.number(b" up=", self._seconds_up // 1000)
+        lines.number(b" heap=", gc.mem_free())
+        lines.number(b" alloc=", gc.mem_alloc())
+        lines.number(b" windows=", self.windows)
+        lines.number(b" lost=", self.ring.lost if self.ring else 0)
+        lines.number(b" bad=", self.listener.bad)
+        if sequence >= 0:
+            lines.number(b" re=", sequence)
+        lines.end()
+
+    def _mode_name(self):
+        if self._recorder is not None:
+            return b"record"
+        return b"score" if self.detector else b"idle"
+
+    def _mode(self, mode, why):
+        self.lines.begin(b"~MODE ")
+        self.lines.text(b" mode=", mode)
+        self.lines.text(b" why=", quote(why).encode())
+        self.lines.end()
+
+    def record(self, recorder, seconds):
+        """Enter recording mode, announced; it ends by itself."""
+        self._recorder = recorder
+        self._deadline = time.ticks_add(time.ticks_ms(), 1000 * seconds + 10000)
+        self._mode(b"record", "asked")
+
+    def stop_recording(self, why):
+        """Back to scoring, with an empty ring: the frames before belong to another time."""
+        if self._recorder is None:
+            return
+        self._recorder.flush()
+        self._recorder = None
+        if self.ring is not None:
+            self.ring.filled = 0
+        gc.collect()
+        self._mode(self._mode_name(), why)
+
+
+def misfit(model, source):
+    """Why this model cannot run on this source, as one word; empty when it can."""
+    if model.channels != len(source.channels):
+        return "channels"
+    if abs(model.rate_millihertz - source.rate_millihertz) * 50 > model.rate_millihertz:
+        return "rate"
+    for ours, theirs in zip(model.meta.get("scales", "").split(","), source.scales):
+        if ours and theirs and abs(float(ours) - float(theirs)) * 100 > abs(float(theirs)):
+            return "range"
+    sensor = model.meta.get("sensor", "")
+    if sensor and source.sensor and sensor != source.sensor:
+        return "sensor"
+    return ""
+
+
+def feature_names(model):
+    """Names of a model's features as a person reads them, for instance x.rms."""
+    channels = model.meta.get("channels", "").split(",")
+    names = []
+    for kind, channel, first, bins in model.features:
+        name = channels[channel] if channel < len(channels) else str(channel)
+        name += "." + KINDS[kind]
+        if kind == modelfile.BAND:
+            name += "%d-%d" % (first, first + bins - 1)
+        names.append(name)
+    return names
+
+
+KINDS = ("mean", "rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings", "band")
+
+
+def load(path):
+    """The model at `path`, or None and why: (model, "") or (None, reason)."""
+    try:
+        return modelfile.load(path), ""
+    except OSError:
+        return None, "no_model"
+    except modelfile.ModelError as error:
+        return None, str(error)
+
+
+def run(source, path="model.beat", board="", unique=""):
+    """Run for ever on the serial line that is also the REPL: Ctrl-C stops it."""
+    import select
+
+    model, why = load(path)
+    app = App(source, model, None, board, unique, why)
+    gc.collect()
+    poll = select.poll()
+    poll.register(sys.stdin, select.POLLIN)
+    read = sys.stdin.buffer.readinto
+    byte = bytearray(1)
+    app.start()
+    while True:
+        idle = not app.step()
+        heard = 0
+        while heard < 256:
+            ready = False
+            for event in poll.ipoll(1 if idle else 0):
+                ready = bool(event[1] & select.POLLIN)
+            if not ready or not read(byte):
+                break
+            app.listener.feed(byte[0])
+            idle = False
+            heard += 1

@@ -1,0 +1,183 @@
+"""What the host may ask of a board: hello, health, recording, validation, self-test.
+
+Commands come between windows and may use the heap; garbage costs a counter and, at most once a second, a NAK.
+"""
+
+import gc
+import time
+from array import array
+from binascii import a2b_base64, b2a_base64
+
+from .link import LineError, parse
+from .sampling import Recorder
+
+LINE = 250
+"""Longest line that the board takes, without the line end."""
+
+_FEATURES_PER_LINE = 24
+
+
+class Listener:
+    """Collects bytes to lines and carries the commands out. `bad` counts lines that were damaged."""
+
+    def __init__(self, app):
+        self._app = app
+        self._line = bytearray(LINE)
+        self._length = 0
+        self._overlong = False
+        self._last_complaint = time.ticks_add(time.ticks_ms(), -1000)
+        self._window = None
+        self.bad = 0
+
+    def feed(self, byte):
+        """Take one byte of input."""
+        if byte == 10 or byte == 13:
+            if self._overlong:
+                self._complain("long")
+            elif self._length:
+                self._carry_out()
+            self._length = 0
+            self._overlong = False
+        elif self._length < LINE:
+            self._line[self._length] = byte
+            self._length += 1
+        else:
+            self._overlong = True
+
+    def _complain(self, why):
+        self.bad += 1
+        now = time.ticks_ms()
+        if time.ticks_diff(now, self._last_complaint) >= 1000:
+            self._last_complaint = now
+            self._refuse(0, why)
+
+    def _carry_out(self):
+        if self._line[0] != 126:
+            return
+        try:
+            kind, sequence, fields = parse(memoryview(self._line)[: self._length])
+        except LineError as error:
+            self._complain(error.reason)
+            return
+        command = _COMMANDS.get(kind)
+        if command is None:
+            self._refuse(sequence, "unknown")
+            return
+        try:
+            command(self, sequence, fields)
+        except (KeyError, ValueError):
+            self._refuse(sequence, "field")
+        except MemoryError:
+            gc.collect()
+            self._refuse(sequence, "memory")
+
+    def _answer(self, kind, sequence):
+        lines = self._app.lines
+        lines.begin(kind)
+        lines.number(b" re=", sequence)
+        return lines
+
+    def _refuse(self, sequence, why):
+        lines = self._answer(b"~NAK ", sequence)
+        lines.text(b" why=", why.encode())
+        lines.end()
+
+    def _hello(self, sequence, fields):
+        self._app.hello(sequence)
+
+    def _health(self, sequence, fields):
+        self._app.health(sequence)
+
+    def _record(self, sequence, fields):
+        app = self._app
+        seconds = int(fields["seconds"])
+        if not 1 <= seconds <= 86400:
+            raise ValueError
+        source = app.source
+        lines = self._answer(b"~ACK ", sequence)
+        lines.text(b" rate=", app.rate_text().encode())
+        lines.number(b" channels=", len(source.channels))
+        lines.end()
+        frames = (seconds * source.rate_millihertz + 999) // 1000
+        app.record(Recorder(app.lines, len(source.channels), frames), seconds)
+
+    def _stop(self, sequence, fields):
+        self._app.stop_recording("stopped")
+        self._answer(b"~ACK ", sequence).end()
+
+    def _take_window(self, sequence, fields):
+        app = self._app
+        if app.detector is None:
+            self._refuse(sequence, "model")
+            return
+        data = a2b_base64(fields["d"])
+        offset = int(fields["o"])
+        size = 2 * app.detector.model.window * app.detector.model.channels
+        if offset < 0 or offset & 1 or len(data) & 1 or offset + len(data) > size:
+            raise ValueError
+        if self._window is None:
+            self._window = array("h", [0] * (size // 2))
+        words = array("h", data)
+        for i in range(len(words)):
+            self._window[offset // 2 + i] = words[i]
+        lines = self._answer(b"~ACK ", sequence)
+        lines.number(b" o=", offset)
+        lines.end()
+
+    def _run(self, sequence, fields):
+        app = self._app
+        number = int(fields["n"])
+        if app.detector is None or self._window is None:
+            self._refuse(sequence, "model" if app.detector is None else "window")
+            return
+        detector = app.detector
+        start = time.ticks_us()
+        score = detector.measure(self._window, 0, detector.model.window)
+        spent = time.ticks_diff(time.ticks_us(), start)
+        values = bytes(detector.features.values)
+        for first in range(0, detector.features.count, _FEATURES_PER_LINE):
+            app.lines.begin(b"~FEATURES ")
+            app.lines.number(b" n=", number)
+            app.lines.number(b" o=", first)
+            part = values[4 * first : 4 * (first + _FEATURES_PER_LINE)]
+            app.lines.text(b" d=", b2a_base64(part).strip())
+            app.lines.end()
+        lines = self._answer(b"~RESULT ", sequence)
+        lines.number(b" n=", number)
+        lines.number(b" s=", score)
+        lines.number(b" us=", spent)
+        lines.number(b" features=", detector.features.count)
+        lines.end()
+
+    def _self_test(self, sequence, fields):
+        app = self._app
+        if app.detector is None:
+            self._refuse(sequence, "model")
+            return
+        passed, total = self_test(app.detector)
+        lines = self._answer(b"~ACK ", sequence)
+        lines.number(b" passed=", passed)
+        lines.number(b" of=", total)
+        lines.end()
+
+
+_COMMANDS = {
+    "HELLO": Listener._hello,
+    "HEALTH": Listener._health,
+    "RECORD": Listener._record,
+    "STOP": Listener._stop,
+    "WINDOW": Listener._take_window,
+    "RUN": Listener._run,
+    "SELFTEST": Listener._self_test,
+}
+
+
+def self_test(detector):
+    """Score the model's golden windows; returns (how many agree in every feature and the score, how many)."""
+    passed = 0
+    vectors = detector.model.golden_windows()
+    for features, score, window in vectors:
+        found = detector.measure(array("h", bytes(window)), 0, detector.model.window)
+        if found == score and bytes(detector.features.values) == bytes(features):
+            passed += 1
+    return passed, len(vectors)

@@ -1,0 +1,35 @@
+"""The model families that a board can score: one module each, imported when a model needs it.
+
+A family module has: check(parameters, count) -> reason or "" (is this parameter section sound?), and a class
+Scorer(parameters, count) with room(count) words of vector, score(vector) -> int of which 256 is the threshold,
+explain(vector), and contribution(vector, j) -> int in score units, valid after explain().
+"""
+
+FAMILIES = {1: "gaussian", 2: "kmeans"}
+
+
+def module(number):
+    """The module of a family by its number in the model file; None where this version has none."""
+    if number == 1:
+        from . import gaussian as found
+    elif number == 2:
+        from . import kmeans as found
+    else:
+        found = None
+    return found
+
+
+def check(number, parameters, count):
+    """Why these parameters cannot be scored with, or an empty string."""
+    family = module(number)
+    if family is None:
+        return "the model is of family %d, which this version does not know" % number
+    return family.check(parameters, count)
+
+
+def scaled(distance, reduce, gain):
+    """A squared distance (Q14, below 2**30) on the score scale, where 256 is the threshold."""
+    distance >>= reduce
+    if distance > 32767:
+        distance = 32767
+    return (distance * gain + 16384) >> 15

@@ -1,0 +1,141 @@
+"""Features of the window that lies in a ring of frames. Arithmetic: docs/pipeline.md.
+
+Nothing is allocated after construction.
+"""
+
+from array import array
+
+from . import tables
+from .kernels import band, log2_q10, normalise, power, reorder, scan, standardize, transform, typed, weigh
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
+
+_START, _CAPACITY, _CHANNELS, _CHANNEL, _WINDOW = const(0), const(1), const(2), const(3), const(4)
+_HIGHEST, _LOWEST, _DIFFERENCES = const(5), const(6), const(7)
+_MEAN, _UP, _DOWN = const(8), const(9), const(10)
+_CROSSINGS, _ENERGY, _FOURTH, _PEAK = const(11), const(12), const(14), const(16)
+_STATES = const(17)
+_FLOOR = const(-20480)
+
+
+class Features:
+    """Computes the features of a model.
+
+    values: array('i') [F], the features of the window computed last;
+    vector: array('h'), their standard scores in Q7 after standardize(), then room for the family.
+    """
+
+    def __init__(self, model, room):
+        self.window = model.window
+        self.channels = model.channels
+        self.count = len(model.features)
+        self.descriptors = array("H")
+        for feature in model.features:
+            self.descriptors.extend(array("H", feature))
+        self.sine = typed(model.sine)
+        self.scales = typed(model.standardize)
+        self.values = array("i", [0] * self.count)
+        self.vector = array("h", [0] * max(room, self.count))
+        self._samples = array("h", [0] * self.window)
+        self._state = array("i", [0] * _STATES)
+        self._state[_CHANNELS] = self.channels
+        self._state[_WINDOW] = self.window
+        self._log_window = log2_q10(0, self.window, tables.LOG2)
+        self._log_steps = log2_q10(0, self.window - 1, tables.LOG2)
+        self._mean = 0
+        self._exponent = 0
+        self._silent = False
+        self._height = 0
+        self._log_energy = 0
+
+    def compute(self, ring, first, capacity):
+        """Features of the window that starts at frame `first` of a ring of `capacity` frames."""
+        state = self._state
+        state[_START] = first
+        state[_CAPACITY] = capacity
+        descriptors = self.descriptors
+        channel = -1
+        spectrum = False
+        for i in range(self.count):
+            at = 4 * i
+            if descriptors[at + 1] != channel:
+                channel = descriptors[at + 1]
+                spectrum = False
+                self._measure(ring, channel)
+            if descriptors[at] == 7:
+                if not spectrum and not self._silent:
+                    self._spectrum()
+                    spectrum = True
+                self.values[i] = self._band(descriptors[at + 2], descriptors[at + 3])
+            else:
+                self.values[i] = self._feature(descriptors[at])
+
+    def standardize(self):
+        """Standard scores of the features, into `vector`."""
+        standardize(self.values, self.scales, self.vector, self.count)
+
+    def _measure(self, ring, channel):
+        state = self._state
+        state[_CHANNEL] = channel
+        window = self.window
+        total = scan(ring, state)
+        quotient = total // window
+        rest = total - quotient * window
+        mean = (quotient - 32768) * 16 + (16 * rest + window // 2) // window
+        highest = (state[_HIGHEST] - 32768) * 16 - mean
+        lowest = (state[_LOWEST] - 32768) * 16 - mean
+        largest = highest if highest > -lowest else -lowest
+        bits = 0
+        while largest >> bits:
+            bits += 1
+        self._mean = mean
+        self._exponent = exponent = 13 - bits
+        self._silent = largest == 0
+        self._height = highest - lowest
+        state[_MEAN] = mean + 524288
+        state[_UP] = exponent if exponent > 0 else 0
+        state[_DOWN] = -exponent if exponent < 0 else 0
+        normalise(ring, self._samples, state)
+        self._log_energy = log2_q10(state[_ENERGY], state[_ENERGY + 1], tables.LOG2)
+
+    def _spectrum(self):
+        samples, sine, window = self._samples, self.sine, self.window
+        weigh(samples, sine, window)
+        reorder(samples, window >> 1)
+        transform(samples, sine, window)
+        power(samples, sine, window)
+
+    def _band(self, first, bins):
+        if self._silent:
+            return _FLOOR
+        total = band(self._samples, first, bins)
+        return log2_q10(total >> 16, total & 0xFFFF, tables.LOG2) - 2048 * self._exponent - 11264
+
+    def _feature(self, kind):
+        state = self._state
+        if kind == 0:
+            return self._mean
+        if kind == 6:
+            return state[_CROSSINGS]
+        if kind == 5:
+            total = state[_DIFFERENCES]
+            if total == 0:
+                return _FLOOR
+            return log2_q10(total >> 16, total & 0xFFFF, tables.LOG2) - self._log_steps
+        if self._silent:
+            return _FLOOR if kind < 3 else 0
+        if kind == 1:
+            return (self._log_energy - self._log_window - 2048 * self._exponent - 8192) >> 1
+        if kind == 2:
+            return log2_q10(self._height >> 16, self._height & 0xFFFF, tables.LOG2) - 4096
+        if kind == 3:
+            peak = log2_q10(0, state[_PEAK], tables.LOG2)
+            return peak - ((self._log_energy - self._log_window) >> 1)
+        fourth = log2_q10(state[_FOURTH], state[_FOURTH + 1], tables.LOG2)
+        return fourth + self._log_window + 24576 - 2 * self._log_energy

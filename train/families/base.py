@@ -1,0 +1,68 @@
+"""What every model family offers to the trainer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offbeat.train.arithmetic import Int32
+
+__all__ = ["Family", "reduce_and_gain"]
+
+
+def reduce_and_gain(threshold: int) -> tuple[int, int]:
+    """Integer scale that takes a squared distance (Q14) of ``threshold`` to a score of 256.
+
+    reduce leaves 9 to 10 bits of the threshold, so the score resolves about a part in a thousand and saturates
+    at 32 to 64 times the threshold. Returns (reduce, gain), gain <= 32767.
+    """
+    threshold = max(int(threshold), 256)
+    reduce = max(threshold.bit_length() - 10, 0)
+    return reduce, min(round((256 << 15) / (threshold / (1 << reduce))), 32767)
+
+
+class Family(ABC):
+    """A fitted family: integers only. Score 256 is the threshold, whatever the family."""
+
+    name: ClassVar[str]
+    number: ClassVar[int]
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, scores: NDArray[np.float64], seed: int) -> Self:
+        """Fit to standard scores, float64 [W, F], of normal windows, and quantize; the threshold is provisional."""
+
+    @classmethod
+    @abstractmethod
+    def from_parameters(cls, parameters: bytes | memoryview, count: int) -> Self:
+        """The family as a model file's parameter section holds it, for ``count`` features."""
+
+    @abstractmethod
+    def parameters(self) -> bytes:
+        """The parameter section of the model file."""
+
+    @abstractmethod
+    def distances(self, vectors: Int32) -> Int32:
+        """Relative squared distances of vectors int32 [W, F] (Q7), on the scale of ``scaled_to``; int32 [W]."""
+
+    @abstractmethod
+    def scaled_to(self, threshold: int) -> Self:
+        """The same family with its threshold at this distance."""
+
+    @abstractmethod
+    def score(self, vectors: Int32) -> Int32:
+        """Scores of vectors int32 [W, F] (Q7); int32 [W], 256 = threshold."""
+
+    @abstractmethod
+    def contributions(self, vectors: Int32) -> Int32:
+        """What each feature adds to the score, int32 [W, F]; the sum is the score but for rounding."""
+
+    @abstractmethod
+    def float_score(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Score of the float model before quantization, float64 [W], on the same scale.
+
+        Only a fitted family has it; one read from a file raises RuntimeError.
+        """

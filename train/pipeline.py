@@ -1,0 +1,104 @@
+"""The pipeline of one model in NumPy: windows in; features, scores, contributions and alarms out.
+
+It is made from a parsed model file, so what it computes is what that very file means.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from offbeat.device.modelfile import Model
+
+from .arithmetic import Int32, clamp
+from .decision import alarms
+from .families import Family, by_number
+from .features import KINDS, Feature, extract
+from .modelfile import Decision, Standardize
+
+__all__ = ["Pipeline", "Verdicts", "cut_windows", "standardized"]
+
+
+def cut_windows(counts: NDArray[np.int16], window: int, hop: int) -> NDArray[np.int16]:
+    """Windows of a recording: int16 [n, C] -> int16 [W, window, C], a view; W is 0 where n < window."""
+    if len(counts) < window:
+        return np.empty((0, window, counts.shape[1]), dtype=np.int16)
+    return sliding_window_view(counts, window, axis=0)[::hop].transpose(0, 2, 1)
+
+
+def standardized(features: Int32, scales: tuple[Standardize, ...]) -> Int32:
+    """Features int32 [W, F] to standard scores int32 [W, F] in Q7, saturated at +-8191."""
+    center, multiplier, first, second = np.array(
+        [(s.center, s.multiplier, s.first_shift, s.second_shift) for s in scales], dtype=np.int32
+    ).T
+    value = clamp((features - center) >> first, 32767)
+    return clamp((value * multiplier + (1 << (second - 1))) >> second, 8191).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a model says of W windows: features int32 [W, F], scores int32 [W], alarm bool [W]."""
+
+    features: Int32
+    scores: Int32
+    alarm: NDArray[np.bool_]
+
+
+class Pipeline:
+    """A model file at work in NumPy."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.window: int = model.window
+        self.hop: int = model.hop
+        self.rate: float = model.rate_millihertz / 1000
+        self.features = tuple(Feature(KINDS[k], c, first, bins) for k, c, first, bins in model.features)
+        names = model.meta.get("channels", "").split(",")
+        self.channels: tuple[str, ...] = (
+            tuple(names)
+            if len(names) == model.channels
+            else tuple(f"channel{i}" for i in range(model.channels))
+        )
+        self.names = tuple(feature.name(self.channels) for feature in self.features)
+        self.sine = np.frombuffer(model.sine, "<i2")
+        self.standardize = tuple(
+            Standardize(*struct.unpack_from("<iHBB", model.standardize, 8 * j))
+            for j in range(len(self.features))
+        )
+        self.family: Family = by_number(model.family).from_parameters(model.parameters, len(self.features))
+        self.decision = Decision(*model.decision)
+
+    def extract(self, windows: NDArray[np.int16]) -> Int32:
+        """Features int32 [W, F] of windows int16 [W, N, C]."""
+        return extract(windows, self.features, self.sine)
+
+    def vectors(self, features: Int32) -> Int32:
+        """Standard scores int32 [W, F] (Q7) of features int32 [W, F]."""
+        return standardized(features, self.standardize)
+
+    def score(self, windows: NDArray[np.int16]) -> Int32:
+        """Scores int32 [W] of windows int16 [W, N, C]."""
+        return self.family.score(self.vectors(self.extract(windows)))
+
+    def contributions(self, features: Int32) -> Int32:
+        """Contributions int32 [W, F] of features int32 [W, F]."""
+        return self.family.contributions(self.vectors(features))
+
+    def run(self, counts: NDArray[np.int16]) -> Verdicts:
+        """Score a recording int16 [n, C] in order, with the decision running over its windows."""
+        windows = cut_windows(counts, self.window, self.hop)
+        features = self.extract(windows)
+        scores = self.family.score(self.vectors(features))
+        return Verdicts(features, scores, alarms(scores, self.decision))
+
+    def reasons(self, features: Int32, most: int = 3) -> Iterator[tuple[str, int]]:
+        """The features that push one window's score up, largest first: (name, contribution) of int32 [F]."""
+        parts = self.contributions(features[None])[0]
+        for j in np.argsort(-parts, kind="stable")[:most]:
+            if parts[j] > 0:
+                yield self.names[j], int(parts[j])
