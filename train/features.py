@@ -137,9 +137,7 @@ def needs_spectrum(features: Sequence[Feature]) -> bool:
     return any(feature.kind == "band" for feature in features)
 
 
-def _extract_block(
-    windows: NDArray[np.int16], features: Sequence[Feature], table: NDArray[np.int16]
-) -> Int32:
+def _extract_block(windows: NDArray[np.int16], features: Sequence[Feature], table: NDArray[np.int16]) -> Int32:
     result = np.empty((len(windows), len(features)), dtype=np.int32)
     for number in sorted({feature.channel for feature in features}):
         own = [(i, feature) for i, feature in enumerate(features) if feature.channel == number]

@@ -99,15 +99,11 @@ def build(parts: ModelParts) -> bytes:
     Raises ModelError where a number is outside what the format allows.
     """
     body = _section(reader.META, _meta(parts))
-    descriptors = (
-        struct.pack("<BBHHH", KINDS.index(f.kind), f.channel, f.first, f.bins, 0) for f in parts.features
-    )
+    descriptors = (struct.pack("<BBHHH", KINDS.index(f.kind), f.channel, f.first, f.bins, 0) for f in parts.features)
     body += _section(reader.FEATURES, b"".join(descriptors))
     if needs_spectrum(parts.features):
         body += _section(reader.SINE, sine_table(parts.window).astype("<i2").tobytes())
-    scales = (
-        struct.pack("<iHBB", s.center, s.multiplier, s.first_shift, s.second_shift) for s in parts.standardize
-    )
+    scales = (struct.pack("<iHBB", s.center, s.multiplier, s.first_shift, s.second_shift) for s in parts.standardize)
     body += _section(reader.STANDARDIZE, b"".join(scales))
     body += _section(reader.PARAMETERS, parts.parameters)
     d = parts.decision

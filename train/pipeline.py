@@ -60,15 +60,12 @@ class Pipeline:
         self.features = tuple(Feature(KINDS[k], c, first, bins) for k, c, first, bins in model.features)
         names = model.meta.get("channels", "").split(",")
         self.channels: tuple[str, ...] = (
-            tuple(names)
-            if len(names) == model.channels
-            else tuple(f"channel{i}" for i in range(model.channels))
+            tuple(names) if len(names) == model.channels else tuple(f"channel{i}" for i in range(model.channels))
         )
         self.names = tuple(feature.name(self.channels) for feature in self.features)
         self.sine = np.frombuffer(model.sine, "<i2")
         self.standardize = tuple(
-            Standardize(*struct.unpack_from("<iHBB", model.standardize, 8 * j))
-            for j in range(len(self.features))
+            Standardize(*struct.unpack_from("<iHBB", model.standardize, 8 * j)) for j in range(len(self.features))
         )
         self.family: Family = by_number(model.family).from_parameters(model.parameters, len(self.features))
         self.decision = Decision(*model.decision)

@@ -115,9 +115,7 @@ def _features(section, channels, window):
         _need(last <= channel < channels, "a feature's channel is out of range or out of order")
         if kind == BAND:
             _need(window >= 16 and window & (window - 1) == 0, "bands need a power of two as window")
-            _need(
-                first >= 1 and bins >= 1 and first + bins <= window // 2, "a band lies outside the spectrum"
-            )
+            _need(first >= 1 and bins >= 1 and first + bins <= window // 2, "a band lies outside the spectrum")
         last = channel
         features.append((kind, channel, first, bins))
     return features
@@ -155,9 +153,7 @@ def _header(data):
     _need(bytes(data[:4]) == MAGIC, "this is not an offbeat model file")
     header = struct.unpack_from("<4sBBBBIHHI", data, 0)
     version = header[1]
-    _need(
-        version <= VERSION, "the model file has format %d, this version reads up to %d" % (version, VERSION)
-    )
+    _need(version <= VERSION, "the model file has format %d, this version reads up to %d" % (version, VERSION))
     _need(version >= 1, "the model file has format 0, which never was")
     return header
 
@@ -189,9 +185,7 @@ def parse(data):
     sections = {}
     for kind, flags, at, size in _walk(view, HEADER, body):
         if kind > GOLDEN or kind < META:
-            _need(
-                flags & OPTIONAL, "the model file needs section %d, which this version does not know" % kind
-            )
+            _need(flags & OPTIONAL, "the model file needs section %d, which this version does not know" % kind)
         else:
             _need(kind not in sections, "section %d stands twice in the model file" % kind)
             sections[kind] = view[at : at + size]

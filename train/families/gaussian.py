@@ -98,9 +98,7 @@ class Gaussian(Family):
     def contributions(self, vectors: Int32) -> Int32:
         """z_j (W' W z)_j, the additive split of the squared distance over features."""
         whitened = self._whitened(vectors)
-        back = ((self.weights[None] * whitened[:, :, None]) >> self.shifts[None, :, None]).sum(
-            axis=1, dtype=np.int32
-        )
+        back = ((self.weights[None] * whitened[:, :, None]) >> self.shifts[None, :, None]).sum(axis=1, dtype=np.int32)
         parts = vectors * clamp(back, 32767)
         return np.sign(parts) * scaled(np.abs(parts), self.reduce, self.gain)
 

@@ -103,9 +103,7 @@ class KMeans(Family):
 
     def _each(self, vectors: Int32) -> Int32:
         clusters = zip(range(len(self.centroids)), self.reduce, self.gain, strict=True)
-        sums = (
-            (self._squares(vectors, k).sum(axis=1, dtype=np.int32), int(r), int(g)) for k, r, g in clusters
-        )
+        sums = ((self._squares(vectors, k).sum(axis=1, dtype=np.int32), int(r), int(g)) for k, r, g in clusters)
         return np.stack([scaled(distance, r, g) for distance, r, g in sums])
 
     def score(self, vectors: Int32) -> Int32:
