@@ -17,7 +17,7 @@ def alarms(scores: NDArray[np.integer], decision: Decision, threshold: float = 2
     A threshold other than 256 shifts the release level with it, as rescaling the model would.
     """
     over = np.asarray(scores) >= threshold
-    calm = np.asarray(scores) < decision.release * threshold / 256
+    calm = np.asarray(scores) < decision.release * float(threshold) / 256
     mask = (1 << decision.n) - 1
     history = quiet = hold = 0
     alarm = False

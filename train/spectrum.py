@@ -6,6 +6,8 @@ signal's spectrum. The exact steps: ``docs/pipeline.md``, "Spectrum".
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,4 +84,4 @@ def band_edges(window: int, bands: int) -> list[tuple[int, int]]:
     """Split bins 1 .. window/2 - 1 into equal bands; returns (first, bins) of each, low to high."""
     usable = window // 2 - 1
     edges = [1 + usable * band // bands for band in range(bands + 1)]
-    return [(low, high - low) for low, high in zip(edges[:-1], edges[1:], strict=True) if high > low]
+    return [(low, high - low) for low, high in pairwise(edges) if high > low]

@@ -1,5 +1,64 @@
-"""The `offbeat` command."""
+"""The `offbeat` command: one module a subcommand, each a thin layer over what Python can call."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+
+import typer
+
+from .failures import exit_codes
+
+__all__ = ["COMMANDS", "application", "main"]
+
+COMMANDS = (
+    "simulate",
+    "record",
+    "train",
+    "evaluate",
+    "export",
+    "virtual",
+    "validate",
+    "monitor",
+    "ports",
+    "doctor",
+    "demo",
+)
+"""Modules of this package, in the order of the help page; each has `command`, a function."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"offbeat {version('offbeat')}")
+        raise typer.Exit
+
+
+def _root(
+    show: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Anomaly detection that runs on the microcontroller itself.
+
+    Record a machine's normal hum, train a tiny integer model, flash it, and prove over serial that the board
+    computes what the trainer computed. Start with: offbeat demo
+    """
+
+
+def application() -> typer.Typer:
+    """Build the command line with all subcommands."""
+    app = typer.Typer(
+        name="offbeat",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"max_content_width": 110},
+    )
+    app.callback()(_root)
+    for name in COMMANDS:
+        module = import_module(f"{__name__}.{name}")
+        app.command(name, epilog=f"Example: {module.EXAMPLE}", no_args_is_help=module.NEEDS_ARGUMENTS)(module.command)
+    return app
 
 
 def main() -> None:
-    raise SystemExit("not yet")
+    """Entry point of the console script."""
+    with exit_codes():
+        application()(prog_name="offbeat")

@@ -1,0 +1,115 @@
+"""`offbeat train`: recordings in, a model directory out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offbeat.train.errors import InputError
+
+from .options import Channels, Json, Label, Rate, Recordings, ScaleOption, open_all
+from .output import console, print_json, progress, table
+
+if TYPE_CHECKING:
+    from offbeat.train.training import Training
+
+__all__ = ["command"]
+
+EXAMPLE = "offbeat train normal.csv -o models/fan --false-alarms 1/day"
+NEEDS_ARGUMENTS = True
+
+
+def command(
+    recordings: Recordings,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model directory to write.", show_default=False)],
+    family: Annotated[str, typer.Option(help="gaussian, kmeans or auto.")] = "auto",
+    window: Annotated[int | None, typer.Option(help="Samples in a window; by default from the rate.")] = None,
+    hop: Annotated[int | None, typer.Option(help="Samples from one window to the next; half a window.")] = None,
+    false_alarms: Annotated[str, typer.Option(help="Budget: 1/day, 2/week, 0.5/hour.")] = "1/day",
+    votes: Annotated[str, typer.Option(help="K/N: alarm when K of the last N windows exceed.")] = "3/5",
+    holdoff: Annotated[int, typer.Option(help="Windows after an alarm in which none starts.")] = 0,
+    features: Annotated[str, typer.Option(help="vibration, slow, time, all or auto.")] = "auto",
+    name: Annotated[str, typer.Option(help="Name of the model; by default the recording's.")] = "",
+    seed: Annotated[int, typer.Option(help="Same seed and data, same model.")] = 0,
+    rate: Rate = None,
+    channels: Channels = None,
+    label_column: Label = "label",
+    scale: ScaleOption = None,
+    allow_gaps: Annotated[bool, typer.Option(help="Use recordings with gaps; no window spans one.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a detector on the normal parts of recordings and write its model directory.
+
+    The directory gets model.beat, model.h and model.c, the MicroPython form, golden vectors, card.md and
+    report.html. What is labelled as a fault is never learned from, only used to evaluate.
+    """
+    from offbeat.train.budget import parse_budget
+    from offbeat.train.families import FAMILIES
+    from offbeat.train.modeldir import write_model_directory
+    from offbeat.train.training import Options, train
+
+    if family != "auto" and family not in FAMILIES:
+        raise InputError(f"--family {family} is unknown; choose auto, {' or '.join(FAMILIES)}")
+    options = Options(
+        family=family, window=window, hop=hop, budget=parse_budget(false_alarms), decision=_decision(votes, holdoff),
+        features=features, seed=seed, name=name,
+    )  # fmt: skip
+    readers = open_all(
+        recordings, rate=rate, channels=channels, label_column=label_column, scale=scale, allow_gaps=allow_gaps
+    )
+    with progress(json) as show:
+        training = train(readers, options, show)
+        written = write_model_directory(training, out, show)
+    if json:
+        print_json(written.summary)
+    else:
+        _print(training, out, written.summary)
+
+
+def _decision(votes: str, holdoff: int):
+    from offbeat.train.modelfile import Decision
+
+    try:
+        k, n = (int(part) for part in votes.split("/"))
+    except ValueError:
+        k = n = 0
+    if not 1 <= k <= n <= 16:
+        raise InputError(f"--votes {votes} is not K/N with 1 <= K <= N <= 16; write for instance 3/5")
+    if not 0 <= holdoff <= 65535:
+        raise InputError(f"--holdoff {holdoff} is out of range; choose 0 to 65535 windows")
+    return Decision(k=k, n=n, holdoff=holdoff)
+
+
+def _print(training: Training, out: Path, summary: dict) -> None:
+    rows = [
+        (c.family.name, f"{len(c.family.parameters())} B", f"{c.mean_detected:.0%}", c.calibration.alarms,
+         f"{c.float_error:.1f}", "chosen" if c is training.chosen else "")
+        for c in training.candidates
+    ]  # fmt: skip
+    columns = ("family", "parameters", "injected faults found", "false alarms held out", "integer error (of 256)", "")
+    table("Families tried", columns, rows)
+    windows, pipeline = training.windows, training.pipeline
+    console.print(
+        f"\n{windows.normal_windows} normal windows of {windows.window} samples (hop {windows.hop}) at "
+        f"{windows.rate:g} Hz, {len(pipeline.features)} features of {len(pipeline.channels)} channels.",
+        markup=False,
+    )
+    console.print(f"Chosen: {training.reason}.", markup=False)
+    console.print(f"Threshold: {training.calibration.statement}", markup=False)
+    evaluation = summary.get("evaluation")
+    if evaluation and evaluation["faulty_windows"]:
+        found = [d for d in evaluation["detections"] if d["delay"] is not None]
+        console.print(
+            f"On the labelled faults of these recordings: AUROC {_number(evaluation['auroc'])}, "
+            f"F1 {_number(evaluation['f1'])}, {len(found)} of {len(evaluation['detections'])} detected.",
+            markup=False,
+        )
+    for warning in training.warnings:
+        console.print(f"Mind: {warning}.", markup=False, style="yellow")
+    console.print(f"\n{out}/: " + ", ".join(summary["files"]), markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,64 @@
+"""`offbeat validate`: the board computes what the trainer computed, number by number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Json, Port
+from .output import console, print_json, progress, table
+
+__all__ = ["command"]
+
+EXAMPLE = "offbeat validate models/fan --port /dev/ttyACM0 --replay normal.csv"
+NEEDS_ARGUMENTS = True
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Model directory, or a model file.")],
+    port: Port,
+    replay: Annotated[Path | None, typer.Option(help="Recording whose windows are sent.")] = None,
+    windows: Annotated[int, typer.Option(help="How many windows; 0 sends all of the recording.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the random windows.")] = 0,
+    json: Json = False,
+) -> None:
+    """Send windows to the board and compare features and score with NumPy: equal, not close.
+
+    Without --replay the windows are random and extreme ones. Exit code 1 when any number differs.
+    """
+    from offbeat.host.validate import validate
+
+    with progress(json) as show:
+        report = validate(
+            model, port, replay=replay, windows=windows or None, seed=seed,
+            progress=lambda done, total: show("windows", done / max(total, 1)),
+        )  # fmt: skip
+    if json:
+        print_json(report.as_dict())
+    else:
+        _print(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _print(report) -> None:
+    values = report.as_dict()
+    latency = values["latency_us"]
+    rows = [
+        ("windows checked", values["windows"]),
+        ("numbers compared", values["numbers"]),
+        ("mismatches", values["mismatches"]),
+        ("self-test", f"{values['self_test_passed']} of {values['self_test_total']} golden vectors"),
+        ("latency on the board", f"{latency['min']} / {latency['median']} / {latency['p99']} us (min, median, p99)"),
+        ("bytes sent, received", f"{values['bytes_out']}, {values['bytes_in']}"),
+        ("lines lost, damaged, sent again", f"{values['lost']}, {values['damaged']}, {values['retries']}"),
+    ]
+    table("", ("", ""), rows)
+    if values["examples"]:
+        columns = ("window", "number", "board", "host")
+        cells = [(e["window"], e["what"], e["board"], e["host"]) for e in values["examples"]]
+        table("First mismatches", columns, cells)
+    verdict = "the board computes exactly what the trainer computed" if report.ok else "the board differs"
+    console.print(verdict, style="bold green" if report.ok else "bold red")

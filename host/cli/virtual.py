@@ -1,0 +1,73 @@
+"""`offbeat virtual`: a virtual board behind a pseudo-terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Json
+from .output import print_json
+
+__all__ = ["command"]
+
+EXAMPLE = "offbeat virtual --model models/fan --source simulator --fault bearing_outer@60"
+NEEDS_ARGUMENTS = False
+
+_HELP = "reset | unplug [SECONDS] | plug | quit"
+
+
+def command(
+    model: Annotated[Path | None, typer.Option(help="Model directory or file to put on the board.")] = None,
+    source: Annotated[str, typer.Option(help="simulator, or a recording to play.")] = "simulator",
+    machine: Annotated[str, typer.Option(help="Machine of the simulator.")] = "fan",
+    fault: Annotated[list[str] | None, typer.Option(help="Fault of the simulator: NAME@SECOND[+GROWTH].")] = None,
+    rate: Annotated[float, typer.Option(help="Samples a second of the simulator.")] = 400.0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulator.")] = 0,
+    speed: Annotated[float, typer.Option(help="Times real time; 0 is as fast as the board takes it.")] = 1.0,
+    loop: Annotated[bool, typer.Option(help="Play the recording again and again.")] = False,
+    json: Json = False,
+) -> None:
+    """Start a virtual board, print its port on the first line, and run until interrupted.
+
+    It is the real MicroPython running the very files of device/. Words on standard input act on it:
+    reset, unplug [SECONDS], plug, quit.
+    """
+    from offbeat.host.virtual import VirtualBoard, source_from
+
+    frames = source_from(source, machine=machine, faults=fault or (), rate=rate, seed=seed, loop=loop)
+    with VirtualBoard(model=model, source=frames, speed=speed) as board:
+        if json:
+            print_json({"port": str(board.port), "flash": str(board.flash)})
+        else:
+            print(board.port)
+            print(f"virtual board is running; Ctrl-C ends it. {_HELP}" if sys.stdin.isatty() else "running")
+        sys.stdout.flush()
+        try:
+            _obey(board)
+            board.wait()
+        except KeyboardInterrupt:
+            return
+
+
+def _obey(board) -> None:
+    """Carry out words from standard input until it ends."""
+    import time
+
+    for line in sys.stdin:
+        words = line.split()
+        if words == ["reset"]:
+            board.reset()
+        elif words[:1] == ["unplug"]:
+            board.unplug()
+            if len(words) > 1 and words[1].replace(".", "", 1).isdigit():
+                time.sleep(float(words[1]))
+                board.plug()
+        elif words == ["plug"]:
+            board.plug()
+        elif words == ["quit"]:
+            raise KeyboardInterrupt
+        elif words:
+            print(f"not understood; {_HELP}", file=sys.stderr)

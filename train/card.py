@@ -1,0 +1,178 @@
+"""The model card: what a model was made of and what it promises, as Markdown and as a dictionary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from .evaluate import Evaluation
+from .resources import environment
+from .training import Training
+
+__all__ = ["card", "limits", "size_rows", "summary_of"]
+
+
+def size_rows(training: Training) -> list[tuple[str, int]]:
+    """Sizes in bytes: (what, bytes). Code and stack are not in it; `offbeat export --to c` names them."""
+    model, pipeline = training.pipeline.model, training.pipeline
+    constants = len(model.sine) + len(model.standardize) + len(model.parameters) + 8 * len(pipeline.features)
+    window = pipeline.window * len(pipeline.channels) * 2
+    return [
+        ("model file, with golden vectors", len(training.model)),
+        ("constants in flash: parameters, scales, features, sine table", constants),
+        ("of these, the family's parameters", len(model.parameters)),
+        ("ring of samples in RAM on the board", window + pipeline.hop * len(pipeline.channels) * 2),
+        ("one channel's work buffer in RAM", pipeline.window * 2),
+    ]
+
+
+def limits(training: Training) -> list[str]:
+    """What a user should know before trusting the model, one sentence each."""
+    windows, calibration = training.windows, training.calibration
+    found = []
+    if not calibration.supported:
+        found.append(calibration.statement)
+    found.append(
+        "It knows only what the recordings held: a speed, load or mounting that was not recorded is an anomaly to it."
+    )
+    if len({stretch.path for stretch in windows.stretches}) == 1:
+        found.append("All normal data come from one recording; a second session shows whether the threshold holds.")
+    missed = [fault for fault, share in training.chosen.detected.items() if share < 0.5]
+    if missed:
+        found.append(f"Of the faults injected into single windows, it finds fewer than half of: {', '.join(missed)}.")
+    found += [f"{warning[0].upper()}{warning[1:]}." for warning in training.warnings]
+    return found
+
+
+def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
+    """Everything of the card as plain values, for ``--json`` and summary.json."""
+    pipeline, windows, calibration = training.pipeline, training.windows, training.calibration
+    return {
+        "identity": pipeline.model.identity,
+        "name": pipeline.model.name,
+        "family": training.chosen.family.name,
+        "reason": training.reason,
+        "recordings": list(dict.fromkeys(stretch.path for stretch in windows.stretches)),
+        "channels": list(pipeline.channels),
+        "rate": pipeline.rate,
+        "window": pipeline.window,
+        "hop": pipeline.hop,
+        "features": list(pipeline.names),
+        "seed": training.options.seed,
+        "seconds": round(windows.seconds, 3),
+        "normal_windows": windows.normal_windows,
+        "normal_hours": windows.normal_hours,
+        "decision": vars(pipeline.decision).copy(),
+        "false_alarms": {
+            "asked": calibration.budget.text,
+            "asked_per_hour": calibration.budget.per_hour,
+            "promised_per_hour": calibration.promised,
+            "confidence": 0.95,
+            "supported": calibration.supported,
+            "held_out_alarms": calibration.alarms,
+            "statement": calibration.statement,
+        },
+        "candidates": [
+            {
+                "family": c.family.name,
+                "parameters_bytes": len(c.family.parameters()),
+                "injected_faults_found": c.detected,
+                "held_out_alarms": c.calibration.alarms,
+                "integer_error": c.float_error,
+            }
+            for c in training.candidates
+        ],
+        "sizes": dict(size_rows(training)),
+        "evaluation": evaluation.as_dict(),
+        "warnings": list(training.warnings),
+        "limits": limits(training),
+        "made_with": environment(),
+    }
+
+
+def _rows(pairs: list[tuple[str, object]]) -> str:
+    return "\n".join(f"| {key} | {str(value).replace('|', '/')} |" for key, value in pairs)
+
+
+def _fault_lines(evaluation: Evaluation) -> str:
+    if not evaluation.detections:
+        return "The recordings bear no fault labels, so nothing is claimed about real faults."
+    total = Counter(d.fault for d in evaluation.detections)
+    found = Counter(d.fault for d in evaluation.detections if d.delay is not None)
+    lines = [f"- {fault}: {found[fault]} of {count} detected" for fault, count in total.items()]
+    auroc = "-" if evaluation.auroc is None else f"{evaluation.auroc:.3f}"
+    head = (
+        f"AUROC {auroc} over {evaluation.windows} windows, of which {evaluation.faulty_windows} faulty. "
+        "Normal windows among them were trained on, so this is optimistic; `offbeat evaluate` with a recording "
+        "that was kept apart is the fair figure."
+    )
+    return head + "\n\n" + "\n".join(lines)
+
+
+def card(training: Training, evaluation: Evaluation) -> str:
+    """The model card as Markdown."""
+    pipeline, windows = training.pipeline, training.windows
+    decision = pipeline.decision
+    data: list[tuple[str, object]] = [
+        ("recordings", ", ".join(dict.fromkeys(stretch.path for stretch in windows.stretches))),
+        ("sensor", pipeline.model.meta.get("sensor", "") or "not named"),
+        ("channels", ", ".join(pipeline.channels)),
+        ("rate", f"{pipeline.rate:g} Hz"),
+        ("length", f"{windows.seconds:.1f} s"),
+        ("normal windows", windows.normal_windows),
+    ]
+    settings: list[tuple[str, object]] = [
+        ("family", f"{training.chosen.family.name}: {training.reason}"),
+        ("window, hop", f"{pipeline.window}, {pipeline.hop} samples"),
+        ("decision", f"alarm when {decision.k} of the last {decision.n} windows score 256 or more; it ends after "
+                     f"{decision.n} windows below {decision.release}; hold-off {decision.holdoff} windows"),
+        ("seed", training.options.seed),
+    ]  # fmt: skip
+    sizes: list[tuple[str, object]] = [(what, f"{size} B") for what, size in size_rows(training)]
+    detected = "\n".join(f"- {fault}: {share:.0%} of windows" for fault, share in training.chosen.detected.items())
+    return f"""# Model card: {pipeline.model.name}
+
+Identity `{pipeline.model.identity}`, made by offbeat {environment()["offbeat"]}.
+
+## Data
+
+| | |
+|---|---|
+{_rows(data)}
+
+## Settings
+
+| | |
+|---|---|
+{_rows(settings)}
+
+## Features
+
+{", ".join(f"`{name}`" for name in pipeline.names)}
+
+## Threshold
+
+{training.calibration.statement}
+
+The threshold is score 256. Held-out means: five blocks of time, each scored by a model fitted to the others.
+
+## Quality
+
+Faults injected into single normal windows, found at the threshold:
+
+{detected}
+
+{_fault_lines(evaluation)}
+
+Integer against float: 99 % of the windows differ by less than {training.chosen.float_error:.1f} of 256 score units.
+
+## Sizes
+
+| | |
+|---|---|
+{_rows(sizes)}
+
+## Known limits
+
+{chr(10).join(f"- {limit}" for limit in limits(training))}
+"""

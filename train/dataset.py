@@ -1,0 +1,191 @@
+"""From recordings to features, in bounded memory: windows are cut, described, and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arithmetic import Int32, sine_table
+from .errors import InputError
+from .features import Feature, extract
+from .pipeline import cut_windows
+from .recording import RecordingReader, normal_mask
+
+__all__ = ["Stretch", "WindowSet", "collect", "window_blocks"]
+
+_SAMPLE_WINDOWS = 256
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Windows that follow one another without a gap.
+
+    features: int32 [W, F]; starts: int64 [W], first row of each window in its recording; fault: str [W], the
+    label that most of a window's samples bear, "" where they are normal; whole: bool [W], all samples alike.
+    """
+
+    path: str
+    features: Int32
+    starts: NDArray[np.int64]
+    fault: NDArray[np.str_]
+    whole: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class WindowSet:
+    """The windows of some recordings, described.
+
+    stretches: all windows; normal: those to learn from; samples: int16 [<= 256, N, C] normal windows, evenly
+    spread; seconds: of all recordings.
+    """
+
+    window: int
+    hop: int
+    rate: float
+    stretches: tuple[Stretch, ...]
+    normal: tuple[Stretch, ...]
+    samples: NDArray[np.int16]
+    seconds: float
+
+    @property
+    def paths(self) -> str:
+        """The recordings, as a sentence names them."""
+        return ", ".join(dict.fromkeys(stretch.path for stretch in self.stretches)) or "the recordings"
+
+    @property
+    def normal_windows(self) -> int:
+        """How many windows are normal from end to end."""
+        return sum(len(stretch.features) for stretch in self.normal)
+
+    @property
+    def normal_hours(self) -> float:
+        """Hours that the normal windows cover."""
+        samples = sum(self.hop * (len(s.features) - 1) + self.window for s in self.normal if len(s.features))
+        return samples / self.rate / 3600
+
+
+def _labels(labels: NDArray[np.str_] | None, rows: int) -> NDArray[np.str_]:
+    """Labels with every word for normal as the empty string."""
+    if labels is None:
+        return np.zeros(rows, dtype="U1")
+    text = np.asarray(labels).astype(str)
+    return np.where(normal_mask(text), "", text)
+
+
+def _majority(labels: NDArray[np.str_], window: int, hop: int) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
+    """Label of most samples of each window, and whether all samples bear it."""
+    faulty = np.concatenate([[0], np.cumsum(labels != "")])
+    starts = np.arange(0, len(labels) - window + 1, hop)
+    count = faulty[starts + window] - faulty[starts]
+    last = labels[starts + window - 1]
+    first = labels[starts]
+    named = np.where(last != "", last, np.where(first != "", first, labels[starts + window // 2]))
+    fault = np.where(count * 2 > window, named, "")
+    return fault, (count == 0) | (count == window)
+
+
+def window_blocks(
+    reader: RecordingReader, window: int, hop: int
+) -> Iterator[tuple[NDArray[np.int16], NDArray[np.str_], NDArray[np.bool_], NDArray[np.int64], bool]]:
+    """Cut a recording into windows, block by block.
+
+    Yields (windows int16 [W, N, C], fault str [W], whole bool [W], starts int64 [W], continues): ``continues``
+    is False where a gap lies before these windows.
+    """
+    held: NDArray[np.int16] | None = None
+    held_labels = np.zeros(0, dtype="U1")
+    at, continues = 0, False
+    for block in reader.blocks():
+        if held is None or block.start_row != at + len(held):
+            held, held_labels, at, continues = (
+                block.counts,
+                _labels(block.labels, len(block.counts)),
+                block.start_row,
+                False,
+            )
+        else:
+            held = np.concatenate([held, block.counts])
+            held_labels = np.concatenate([held_labels, _labels(block.labels, len(block.counts))])
+        windows = cut_windows(held, window, hop)
+        if len(windows):
+            fault, whole = _majority(held_labels, window, hop)
+            starts = at + hop * np.arange(len(windows), dtype=np.int64)
+            yield windows, fault, whole, starts, continues
+            continues = True
+            used = hop * len(windows)
+            held, held_labels, at = held[used:], held_labels[used:], at + used
+
+
+def _stretches(
+    reader: RecordingReader, features: Sequence[Feature], window: int, hop: int, keep: Callable[..., None]
+) -> Iterator[Stretch]:
+    table = sine_table(window)
+    parts: list[tuple[Int32, NDArray, NDArray, NDArray]] = []
+
+    def stretch() -> Stretch:
+        found, starts, fault, whole = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Stretch(str(reader.path), found, starts, fault, whole)
+
+    for windows, fault, whole, starts, continues in window_blocks(reader, window, hop):
+        if parts and not continues:
+            yield stretch()
+            parts = []
+        parts.append((extract(windows, features, table), starts, fault, whole))
+        keep(windows, (fault == "") & whole, starts[-1])
+    if parts:
+        yield stretch()
+
+
+def _normal(stretch: Stretch) -> Iterator[Stretch]:
+    """The runs of normal windows inside a stretch."""
+    good = (stretch.fault == "") & stretch.whole
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
+    for low, high in zip(edges[::2], edges[1::2], strict=True):
+        part = slice(low, high)
+        yield Stretch(
+            stretch.path, stretch.features[part], stretch.starts[part], stretch.fault[part], stretch.whole[part]
+        )
+
+
+def collect(
+    readers: Sequence[RecordingReader],
+    features: Sequence[Feature],
+    window: int,
+    hop: int,
+    seed: int,
+    progress: Callable[[float], None],
+) -> WindowSet:
+    """Describe all windows of some recordings. Raises InputError where one is shorter than a window."""
+    generator = np.random.default_rng(seed)
+    kept: list[NDArray[np.int16]] = []
+    stretches: list[Stretch] = []
+    seconds = 0.0
+    for number, reader in enumerate(readers):
+        seen = 0
+
+        def keep(windows: NDArray[np.int16], good: NDArray[np.bool_], last: int, number: int = number) -> None:
+            nonlocal seen
+            seen = int(last) + window
+            chosen = np.flatnonzero(good)
+            if len(chosen) > 32:
+                chosen = np.sort(generator.choice(chosen, 32, replace=False))
+            kept.extend(np.array(windows[i]) for i in chosen)
+            progress((number + 0.5) / len(readers))
+
+        found = list(_stretches(reader, features, window, hop, keep))
+        if not found:
+            raise InputError(
+                f"{reader.path}: shorter than one window of {window} samples "
+                f"({window / reader.rate:g} s at {reader.rate:g} Hz); record longer, or choose a shorter --window"
+            )
+        stretches += found
+        seconds += seen / reader.rate
+        progress((number + 1) / len(readers))
+    normal = [run for stretch in stretches for run in _normal(stretch)]
+    if len(kept) > _SAMPLE_WINDOWS:
+        kept = [kept[i] for i in np.linspace(0, len(kept) - 1, _SAMPLE_WINDOWS).astype(int)]
+    samples = np.stack(kept) if kept else np.zeros((0, window, len(readers[0].channels)), dtype=np.int16)
+    return WindowSet(window, hop, readers[0].rate, tuple(stretches), tuple(normal), samples, seconds)

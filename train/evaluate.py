@@ -1,0 +1,157 @@
+"""How well a model does on labelled recordings, and how it behaves on unlabelled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
+
+from .arithmetic import Int32
+from .dataset import Stretch, collect
+from .decision import alarm_starts, alarms
+from .errors import InputError
+from .pipeline import Pipeline
+from .recording import RecordingReader
+
+__all__ = ["Detection", "Evaluation", "Scored", "check_fits", "evaluate", "score_stretches", "summarize"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A stretch with its verdicts. scores: int32 [W]; alarm: bool [W]; ends: float64 [W], s of the window's end."""
+
+    stretch: Stretch
+    scores: Int32
+    alarm: NDArray[np.bool_]
+    ends: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One occurrence of a fault. start: s; delay: s from its start to the alarm, None where none came."""
+
+    path: str
+    fault: str
+    start: float
+    delay: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Verdicts against labels, window by window; alarms against time.
+
+    precision, recall, f1, auroc count windows (a window is faulty when most of its samples are; positive when
+    its score is 256 or more); None where the labels do not allow them. false_alarms_per_hour counts alarms that
+    start in normal time; None without normal time.
+    """
+
+    windows: int
+    faulty_windows: int
+    hours: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    auroc: float | None
+    alarms: int
+    false_alarms: int
+    false_alarms_per_hour: float | None
+    detections: tuple[Detection, ...] = field(default_factory=tuple)
+
+    @property
+    def median_delay(self) -> float | None:
+        """Median of the detection delays in s; None where nothing was detected."""
+        delays = [detection.delay for detection in self.detections if detection.delay is not None]
+        return float(np.median(delays)) if delays else None
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {**asdict(self), "median_delay": self.median_delay}
+
+
+def check_fits(pipeline: Pipeline, readers: Sequence[RecordingReader]) -> None:
+    """Raise InputError where a recording is not of the channels, rate and scale that the model was trained for."""
+    scales = [float(scale) for scale in pipeline.model.meta.get("scales", "").split(",") if scale]
+    for reader in readers:
+        if len(reader.channels) != len(pipeline.channels):
+            raise InputError(
+                f"{reader.path} has {len(reader.channels)} channels ({', '.join(reader.channels)}), the model has "
+                f"{len(pipeline.channels)} ({', '.join(pipeline.channels)}); choose columns with --channels"
+            )
+        if abs(reader.rate - pipeline.rate) > 0.02 * pipeline.rate:
+            raise InputError(
+                f"{reader.path} was sampled at {reader.rate:g} Hz, the model was trained for {pipeline.rate:g} Hz; "
+                "record at the model's rate, or train a model for this one"
+            )
+        if scales and not np.allclose(scales, reader.scales, rtol=0.01):
+            raise InputError(
+                f"{reader.path} has another scale ({', '.join(f'{s:g}' for s in reader.scales)} per count) than the "
+                f"model ({', '.join(f'{s:g}' for s in scales)}); record with the same sensor range"
+            )
+
+
+def score_stretches(pipeline: Pipeline, stretches: Sequence[Stretch]) -> list[Scored]:
+    """Verdicts for stretches whose features are the model's own; the decision starts anew at each gap."""
+    scored = []
+    for stretch in stretches:
+        scores = pipeline.family.score(pipeline.vectors(stretch.features))
+        ends = (stretch.starts + pipeline.window) / pipeline.rate
+        scored.append(Scored(stretch, scores, alarms(scores, pipeline.decision), ends))
+    return scored
+
+
+def _detections(item: Scored, window_seconds: float) -> list[Detection]:
+    fault = item.stretch.fault
+    change = np.flatnonzero(np.concatenate([[True], fault[1:] != fault[:-1]]))
+    found = []
+    for low, high in zip(change, [*change[1:], len(fault)], strict=True):
+        if fault[low] == "":
+            continue
+        start = float(item.ends[low]) - window_seconds / 2
+        alarm = np.flatnonzero(item.alarm[low:high])
+        delay = max(float(item.ends[low + alarm[0]]) - start, 0.0) if len(alarm) else None
+        found.append(Detection(item.stretch.path, str(fault[low]), round(start, 3), delay))
+    return found
+
+
+def summarize(scored: Sequence[Scored], pipeline: Pipeline) -> Evaluation:
+    """Compare verdicts with labels."""
+    truth = np.concatenate([item.stretch.fault != "" for item in scored])
+    scores = np.concatenate([item.scores for item in scored])
+    positive = scores >= 256
+    precision = recall = f1 = auroc = None
+    if truth.any():
+        precision, recall, f1, _ = (
+            None if value is None else float(value)
+            for value in precision_recall_fscore_support(truth, positive, average="binary", zero_division=0)
+        )
+        if not truth.all():
+            auroc = float(roc_auc_score(truth, scores))
+    starts = [(item, index) for item in scored for index in alarm_starts(item.alarm)]
+    false = sum(item.stretch.fault[index] == "" for item, index in starts)
+    hour = pipeline.hop / pipeline.rate / 3600
+    normal_hours = float((~truth).sum()) * hour
+    return Evaluation(
+        windows=len(truth),
+        faulty_windows=int(truth.sum()),
+        hours=len(truth) * hour,
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        auroc=auroc,
+        alarms=len(starts),
+        false_alarms=int(false),
+        false_alarms_per_hour=false / normal_hours if normal_hours else None,
+        detections=tuple(d for item in scored for d in _detections(item, pipeline.window / pipeline.rate)),
+    )
+
+
+def evaluate(
+    pipeline: Pipeline, readers: Sequence[RecordingReader], progress: Callable[[float], None] = lambda share: None
+) -> Evaluation:
+    """Score recordings with a model and compare with their labels. Raises InputError where they do not fit."""
+    check_fits(pipeline, readers)
+    windows = collect(readers, pipeline.features, pipeline.window, pipeline.hop, 0, progress)
+    return summarize(score_stretches(pipeline, windows.stretches), pipeline)

@@ -1,0 +1,132 @@
+"""report.html: one self-contained page with the plots of a training."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+
+from .card import limits, size_rows
+from .evaluate import Evaluation, Scored
+from .training import Training
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["report_html"]
+
+_INK, _NORMAL, _FAULT, _LIMIT = "#3b4252", "#2a78a8", "#c0392b", "#d08700"
+_MOST_POINTS = 4000
+
+
+def _svg(figure: Figure) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
+    text = out.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    # Figure without pyplot: no global state, no backend to choose, safe in threads.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"font.size": 9, "axes.edgecolor": _INK, "svg.hashsalt": "offbeat", "svg.fonttype": "path"}):
+        figure = Figure(figsize=(8.6, height))
+        axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(True, alpha=0.25)
+    return figure, axes
+
+
+def _thin(values: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most _MOST_POINTS points, the highest of each stretch, so that no peak is lost from the plot."""
+    step = -(-len(values) // _MOST_POINTS)
+    if step <= 1:
+        return times, values
+    whole = len(values) // step * step
+    rows = values[:whole].reshape(-1, step)
+    best = rows.argmax(axis=1)
+    return times[:whole].reshape(-1, step)[np.arange(len(rows)), best], rows.max(axis=1)
+
+
+def _score_over_time(scored: Sequence[Scored]) -> str:
+    figure, axes = _figure(3.0)
+    start = 0.0
+    for item in scored:
+        ends = item.ends - item.ends[0] + start
+        for fault, color in ((False, _NORMAL), (True, _FAULT)):
+            chosen = (item.stretch.fault != "") == fault
+            if chosen.any():
+                x, y = _thin(np.maximum(item.scores[chosen], 1), ends[chosen])
+                axes.plot(x, y, ".", ms=2.5, color=color, rasterized=False)
+        for low, high in _runs(item.alarm):
+            axes.axvspan(ends[low], ends[high - 1], color=_LIMIT, alpha=0.15, lw=0)
+        start = float(ends[-1])
+        axes.axvline(start, color=_INK, lw=0.4, alpha=0.4)
+    axes.axhline(256, color=_LIMIT, lw=1.2)
+    axes.set_yscale("log", base=2)
+    axes.set_xlabel("time, s (recordings one after the other)")
+    axes.set_ylabel("score (256 = threshold)")
+    return _svg(figure)
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _distribution(training: Training, scored: Sequence[Scored]) -> str:
+    figure, axes = _figure(2.6)
+    bins = np.geomspace(4, 32768, 80)
+    held_out = np.clip(training.held_out_scores(), 4, 32767)
+    axes.hist(held_out, bins=bins, color=_NORMAL, alpha=0.7, label="normal, held out")
+    faulty = np.concatenate([item.scores[item.stretch.fault != ""] for item in scored])
+    if len(faulty):
+        axes.hist(np.clip(faulty, 4, 32767), bins=bins, color=_FAULT, alpha=0.6, label="labelled as a fault")
+    axes.axvline(256, color=_LIMIT, lw=1.2, label="threshold")
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("score")
+    axes.set_ylabel("windows")
+    axes.legend(frameon=False)
+    return _svg(figure)
+
+
+def _contributions(training: Training, scored: Sequence[Scored]) -> str:
+    pipeline = training.pipeline
+    features = np.concatenate([item.stretch.features for item in scored])
+    fault = np.concatenate([item.stretch.fault != "" for item in scored])
+    if not fault.any():
+        features = features[np.argsort(np.concatenate([item.scores for item in scored]))[-50:]]
+        fault = np.ones(len(features), dtype=bool)
+    parts = pipeline.contributions(features[fault][:20000]).mean(axis=0)
+    order = np.argsort(parts)[-15:]
+    figure, axes = _figure(0.6 + 0.22 * len(order))
+    axes.barh([pipeline.names[j] for j in order], parts[order], color=_FAULT, alpha=0.8)
+    axes.set_xlabel("mean contribution to the score")
+    return _svg(figure)
+
+
+def report_html(training: Training, scored: Sequence[Scored], evaluation: Evaluation) -> str:
+    """The page as text: no script, nothing fetched; every text from a file is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("offbeat.train"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    values: dict[str, Any] = {
+        "training": training,
+        "pipeline": training.pipeline,
+        "windows": training.windows,
+        "evaluation": evaluation,
+        "paths": list(dict.fromkeys(stretch.path for stretch in training.windows.stretches)),
+        "limits": limits(training),
+        "sizes": size_rows(training),
+        "labelled": bool(evaluation.faulty_windows),
+        "score_over_time": _score_over_time(scored),
+        "distribution": _distribution(training, scored),
+        "contributions": _contributions(training, scored),
+    }
+    return environment.get_template("report.html").render(values)
