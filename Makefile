@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LINKS := $(VENV)/src/offbeat
+# MicroPython's own modules as types; they would hide CPython's, so they live apart
+BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 
 .PHONY: help setup demo test lint types format generate clean
 
@@ -22,6 +24,8 @@ $(READY): pyproject.toml
 	@ln -sfn $(CURDIR)/train $(LINKS)/train
 	@ln -sfn $(CURDIR)/host $(LINKS)/host
 	@ln -sfn $(CURDIR)/device/offbeat $(LINKS)/device
+	@rm -rf $(VENV)/typings && $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/typings $(BOARD_STUBS)
+	@mkdir -p $(VENV)/board && ln -sfn $(CURDIR)/device/offbeat $(VENV)/board/offbeat
 	@touch $@
 
 demo: $(READY)   ## the main job from end to end, without hardware
@@ -36,6 +40,10 @@ lint: $(READY)   ## ruff
 
 types: $(READY)  ## mypy, for the host's code and for the board's
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file device/mypy.ini
+
+generate: $(READY) ## the bytecode twin of the viper kernels
+	$(BIN)/python device/twin.py
 
 format: $(READY) ## ruff, mending
 	$(BIN)/ruff check --fix .

@@ -35,13 +35,13 @@ LOG2_TABLE: Int32 = np.array([round(2**14 * math.log2(1 + i / 32)) for i in rang
 """T[i] = round(2^14 log2(1 + i/32)), int32 [33]."""
 
 
-def rounded_shift(value: NDArray[np.integer], shift: int | NDArray[np.integer]) -> NDArray[np.integer]:
+def rounded_shift(value: Int32, shift: int | Int32) -> Int32:
     """Divide by 2**shift (shift >= 1), rounding half up."""
     half = np.left_shift(np.ones_like(shift, dtype=np.asarray(value).dtype), np.asarray(shift) - 1)
     return (value + half) >> shift
 
 
-def clamp(value: NDArray[np.integer], limit: int) -> NDArray[np.integer]:
+def clamp(value: Int32, limit: int) -> Int32:
     """Saturate to ``-limit .. limit``."""
     return np.clip(value, -limit, limit)
 
@@ -89,6 +89,6 @@ def sine(table: NDArray[np.int16], steps: NDArray[np.integer]) -> Int32:
     return table.astype(np.int32)[np.where(steps <= quarter, steps, 2 * quarter - steps)]
 
 
-def scaled(distance: NDArray[np.integer], reduce: int, gain: int) -> NDArray[np.integer]:
+def scaled(distance: Int32, reduce: int, gain: int) -> Int32:
     """Bring a squared distance (Q14, below 2**30) to the score scale, on which 256 is the threshold."""
     return (np.minimum(distance >> reduce, 32767) * gain + 16384) >> 15

@@ -82,7 +82,7 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 def _distribution(training: Training, scored: Sequence[Scored]) -> str:
     figure, axes = _figure(2.6)
-    bins = np.geomspace(4, 32768, 80)
+    bins = np.geomspace(4, 32768, 80).tolist()
     held_out = np.clip(training.held_out_scores(), 4, 32767)
     axes.hist(held_out, bins=bins, color=_NORMAL, alpha=0.7, label="normal, held out")
     faulty = np.concatenate([item.scores[item.stretch.fault != ""] for item in scored])

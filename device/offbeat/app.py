@@ -36,7 +36,7 @@ class App:
         self.windows = 0
         self.model = model
         self._recorder = None
-        self._deadline = 0
+        self._deadline = time.ticks_ms()
         self._why_idle = misfit(model, source) if model else why
         if model and not self._why_idle:
             self.detector = Detector(model)
@@ -66,37 +66,37 @@ class App:
                 if self._recorder.take(self.sampler.frame):
                     self.stop_recording("done")
             elif self.ring is not None and self.ring.push(self.sampler.frame):
-                self._window()
+                self._window(self.detector, self.ring)
         if time.ticks_diff(time.ticks_ms(), self._last_health) >= _HEALTH_PERIOD:
             self.health(-1)
         if self._recorder is not None and time.ticks_diff(time.ticks_ms(), self._deadline) >= 0:
             self.stop_recording("time")
         return taken
 
-    def _window(self):
+    def _window(self, detector, ring):
         start = time.ticks_us()
-        changed = self.detector.window(self.ring)
+        changed = detector.window(ring)
         spent = time.ticks_diff(time.ticks_us(), start)
-        alarm = 1 if self.detector.decision.alarm else 0
+        alarm = 1 if detector.decision.alarm else 0
         lines = self.lines
         lines.begin(b"~SCORE ")
         lines.number(b" n=", self.windows)
-        lines.number(b" s=", self.detector.score)
+        lines.number(b" s=", detector.score)
         lines.number(b" a=", alarm)
         lines.number(b" us=", spent)
         lines.end()
         if changed:
-            self._alarm(alarm)
+            self._alarm(detector, alarm)
         self.windows = (self.windows + 1) & 0x3FFFFFFF
 
-    def _alarm(self, on):
+    def _alarm(self, detector, on):
         lines = self.lines
         lines.begin(b"~ALARM ")
         lines.number(b" n=", self.windows)
         lines.number(b" on=", on)
-        lines.number(b" s=", self.detector.score)
+        lines.number(b" s=", detector.score)
         if on:
-            found = self.detector.reasons(_REASONS, self._indices, self._values)
+            found = detector.reasons(_REASONS, self._indices, self._values)
             key = b" why="
             for i in range(found):
                 lines.number(key, self._indices[i])

@@ -12,7 +12,7 @@ from .checksum import crc32
 try:
     from hashlib import sha256
 except ImportError:  # samd21, nrf51, nrf52832, micro:bit: CRC-32 alone guards the file there
-    sha256 = None
+    sha256 = None  # type: ignore[assignment, misc]
 
 MAGIC = b"BEAT"
 VERSION = 1

@@ -11,12 +11,14 @@ FAMILIES = {1: "gaussian", 2: "kmeans"}
 def module(number):
     """The module of a family by its number in the model file; None where this version has none."""
     if number == 1:
-        from . import gaussian as found
-    elif number == 2:
-        from . import kmeans as found
-    else:
-        found = None
-    return found
+        from . import gaussian
+
+        return gaussian
+    if number == 2:
+        from . import kmeans
+
+        return kmeans
+    return None
 
 
 def check(number, parameters, count):

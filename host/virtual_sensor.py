@@ -1,0 +1,207 @@
+"""The sensor of a virtual board: frames from a source, fed into a pipe at the source's pace."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offbeat.train.errors import InputError
+from offbeat.train.recording import open_recording
+
+__all__ = ["ArraySource", "Feeder", "RecordingSource", "Source", "source_from"]
+
+_BLOCK_SECONDS: Final = 0.015
+_ATOMIC: Final = select.PIPE_BUF  # so much is written whole or not at all: no frame is ever cut
+_HURRY: Final = 0.25  # s behind its time, the feeder gives up catching up
+
+
+class Source(Protocol):
+    """What a virtual sensor measures. rate: Hz; scales: unit per count of each channel."""
+
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    scales: tuple[float, ...]
+    sensor: str
+    rate: float
+
+    def read(self, count: int) -> NDArray[np.int16]:
+        """The next frames, int16 [n, C] with 1 <= n <= count; an array without rows is the end."""
+
+
+class ArraySource:
+    """Frames from memory. counts: int16 [n, C]; loop: begin again at the end."""
+
+    def __init__(
+        self,
+        counts: NDArray[np.int16],
+        rate: float,
+        channels: Sequence[str],
+        *,
+        units: Sequence[str] = (),
+        scales: Sequence[float] = (),
+        sensor: str = "",
+        loop: bool = False,
+    ) -> None:
+        self.channels = tuple(channels)
+        self.units = tuple(units) or ("",) * len(self.channels)
+        self.scales = tuple(scales) or (1.0,) * len(self.channels)
+        self.sensor = sensor
+        self.rate = rate
+        self._counts = counts
+        self._loop = loop
+        self._at = 0
+
+    def read(self, count: int) -> NDArray[np.int16]:
+        """The next frames, int16 [n, C]; none at the end."""
+        if self._loop and self._at >= len(self._counts):
+            self._at = 0
+        part = self._counts[self._at : self._at + count]
+        self._at += len(part)
+        return part
+
+
+class RecordingSource:
+    """A recording that is played, block by block. loop: begin again at the end. Raises InputError."""
+
+    def __init__(self, path: str | Path, loop: bool = False) -> None:
+        self._reader = open_recording(path, allow_gaps=True)
+        self.channels = tuple(self._reader.channels)
+        self.units = tuple(self._reader.units)
+        self.scales = tuple(self._reader.scales)
+        self.sensor = self._reader.sensor
+        self.rate = self._reader.rate
+        self._loop = loop
+        self._blocks = self._parts()
+        self._held = np.zeros((0, len(self.channels)), dtype=np.int16)
+
+    def _parts(self) -> Iterator[NDArray[np.int16]]:
+        while True:
+            any_rows = False
+            for block in self._reader.blocks():
+                any_rows = any_rows or len(block.counts) > 0
+                yield block.counts
+            if not (self._loop and any_rows):
+                return
+
+    def read(self, count: int) -> NDArray[np.int16]:
+        """The next frames, int16 [n, C]; none at the end. Raises InputError where a row is bad."""
+        while not len(self._held):
+            part = next(self._blocks, None)
+            if part is None:
+                break
+            self._held = part
+        part, self._held = self._held[:count], self._held[count:]
+        return part
+
+
+def source_from(
+    source: str,
+    *,
+    machine: str = "fan",
+    faults: Sequence[str] = (),
+    rate: float = 400.0,
+    seed: int = 0,
+    loop: bool = False,
+) -> Source:
+    """The source that a command line names: ``simulator`` or a recording. Raises InputError."""
+    if source != "simulator":
+        if faults:
+            raise InputError("--fault is for the simulator; leave it out, or use --source simulator")
+        return RecordingSource(source, loop=loop)
+    from offbeat.train.simulate import SimulatedStream, parse_fault
+
+    return SimulatedStream(machine=machine, rate=rate, seed=seed, faults=tuple(parse_fault(fault) for fault in faults))
+
+
+class Feeder:
+    """A thread that writes a source's frames into a named pipe while its board is on.
+
+    speed: times real time, 0 as fast as the board reads. Where the board does not read, time stands still: no frame
+    is lost in the pipe. frames: how many were written.
+    """
+
+    def __init__(self, source: Source, pipe: Path, speed: float, failed: Callable[[Exception], None]) -> None:
+        self.frames = 0
+        self.ended = threading.Event()
+        self._source = source
+        self._speed = speed
+        self._failed = failed
+        self._on = threading.Event()
+        self._stopping = threading.Event()
+        os.mkfifo(pipe, 0o600)
+        # Open for both: the board can then open its end whenever it boots, and never sees an end of file.
+        self._handle = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="offbeat sensor", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; nothing flows before switch_on()."""
+        self._thread.start()
+
+    def switch_on(self) -> None:
+        """The board boots: what an earlier life left in the pipe is gone, as in a sensor's own memory."""
+        try:
+            while os.read(self._handle, 65536):
+                pass
+        except BlockingIOError:
+            pass
+        self._on.set()
+
+    def switch_off(self) -> None:
+        """The board is off: the source waits."""
+        self._on.clear()
+
+    def close(self) -> None:
+        """End the thread and close the pipe."""
+        self._stopping.set()
+        self._on.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        os.close(self._handle)
+
+    def _run(self) -> None:
+        try:
+            self._feed()
+        except Exception as error:  # a source is anybody's code; whatever it raises belongs to the owner's thread
+            self._failed(error)
+
+    def _feed(self) -> None:
+        frame = 2 * len(self._source.channels)
+        pace = self._source.rate * self._speed
+        most = max(1, _ATOMIC // frame)
+        block = max(1, min(most, round(pace * _BLOCK_SECONDS))) if pace else most
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            frames = self._source.read(block)
+            if not len(frames):
+                self.ended.set()
+                return
+            self._write(np.ascontiguousarray(frames, dtype="<i2").tobytes())
+            self.frames += len(frames)
+            if not pace:
+                continue
+            due += len(frames) / pace
+            late = time.monotonic() - due
+            if late < 0:
+                self._stopping.wait(-late)
+            elif late > _HURRY:
+                due += late
+
+    def _write(self, data: bytes) -> None:
+        poll = select.poll()
+        poll.register(self._handle, select.POLLOUT)
+        while not self._stopping.is_set():
+            self._on.wait()
+            try:
+                os.write(self._handle, data)
+                return
+            except BlockingIOError:
+                if poll.poll(100):
+                    time.sleep(0.002)  # there is room, but not for all of it
