@@ -3,7 +3,8 @@
 The alarms of held-out normal data are a Poisson count. With m of them in T hours, the rate is below
 ``chi2.ppf(0.95, 2 (m + 1)) / (2 T)`` at 95 % confidence (F. Garwood, Biometrika 28, 1936); with none that is
 the rule of three, 3.0 / T. The threshold is the lowest at which that bound keeps the budget; where even no
-alarm at all cannot show it, the threshold stands at the highest held-out level, and the statement says so.
+alarm at all cannot show it, the threshold stands a fifth above the highest held-out level (in squared distance),
+and the statement says so.
 """
 
 from __future__ import annotations
@@ -56,12 +57,13 @@ class Calibration:
         needed = duration(rate_bound(0, 1.0) / self.budget.per_hour)
         return (
             f"{data} support at best {rate_in_words(self.promised)} at 95 % confidence, not {self.budget.text}: "
-            f"the threshold stands at the highest level of the held-out data. {self.budget.text} takes {needed} "
+            f"the threshold stands a fifth above the highest level of the held-out data. {self.budget.text} takes {needed} "
             "of normal data without a false alarm."
         )
 
 
 _LONG = 64
+_BEYOND = 1.2  # the next extreme of as much data again lies above the last one half the time
 
 
 def _count(distances: NDArray[np.integer], decision: Decision, threshold: float) -> int:
@@ -96,5 +98,7 @@ def calibrate(distances: NDArray[np.integer], hours: float, budget: Budget, deci
         else:
             high = middle - 1
     threshold = max(int(candidates[low]), 256)
+    if most < 0:
+        threshold = min(round(threshold * _BEYOND), 2**30 - 1)
     found = _count(distances, decision, threshold)
     return Calibration(budget, threshold, hours, found, rate_bound(found, hours), most >= 0)
