@@ -36,8 +36,8 @@ class Board:
 
     hello: what the board said last of itself; lost: lines that are missing in the sequence (damaged ones are among
     them); damaged: lines that came but are not whole; restarts: how often the board began anew; dropped: lines that
-    nobody fetched in time; bytes_in, bytes_out: on the wire; on_line: takes the lines that come during a command,
-    instead of the queue of `lines` and `read_line`.
+    nobody fetched in time; retries: commands sent again; bytes_in, bytes_out: on the wire; on_line: takes the lines
+    that come during a command, instead of the queue of `lines` and `read_line`.
     """
 
     hello: Hello
@@ -48,6 +48,7 @@ class Board:
         self.timeout = timeout
         self.bytes_in = 0
         self.bytes_out = 0
+        self.retries = 0
         self.dropped = 0
         self.on_line: Callable[[Line], None] | None = None
         self._serial: serial.Serial | None = None
@@ -131,7 +132,8 @@ class Board:
         """
         raw = self._encode(kind, fields)
         patience = _PATIENCE.get(kind, 1.0)
-        for _ in range(1 + _REPEATS):
+        for attempt in range(1 + _REPEATS):
+            self.retries += attempt > 0
             self._write(raw)
             answer = self._await(self._sequence, time.monotonic() + patience)
             if answer is not None and answer.kind == "NAK":
@@ -150,7 +152,7 @@ class Board:
         """
         before = self.hello
         self.close()
-        self._reader.restart()
+        self._reader.forget()
         deadline = time.monotonic() + give_up_after
         while True:
             try:
@@ -160,9 +162,7 @@ class Board:
             except (InputError, Unplugged) as error:
                 self.close()
                 if time.monotonic() >= deadline:
-                    raise Unplugged(
-                        f"{self.port}: not back within {give_up_after:g} s ({error})"
-                    ) from None
+                    raise Unplugged(f"{self.port}: not back within {give_up_after:g} s ({error})") from None
                 time.sleep(min(0.1, max(0.0, deadline - time.monotonic())))
         if before.unique and self.hello.unique and before.unique != self.hello.unique:
             self.close()
@@ -181,7 +181,9 @@ class Board:
         raw = link.encode(kind, self._sequence, pairs)
         longest = self.hello.line if hasattr(self, "hello") else link.LONGEST
         if len(raw) - 2 > longest:
-            raise InputError(f"{kind} takes {len(raw) - 2} bytes, the board takes lines of {longest}; send shorter parts")
+            raise InputError(
+                f"{kind} takes {len(raw) - 2} bytes, the board takes lines of {longest}; send shorter parts"
+            )
         return raw
 
     def _greet(self, timeout: float) -> None:
@@ -255,7 +257,7 @@ class Board:
                 return []
             data = self._serial.read(_CHUNK)
         except (OSError, ValueError) as error:
-            raise self._unplugged(error) from None
+            raise self._unplugged() from error
         self.bytes_in += len(data)
         return [line for line in self._reader.feed(data) if self._notice(line, greeting)]
 
@@ -291,9 +293,9 @@ class Board:
                 f"{self.port}: the board takes no input for {self.timeout:g} s; it is stuck, reset it"
             ) from None
         except OSError as error:
-            raise self._unplugged(error) from None
+            raise self._unplugged() from error
         self.bytes_out += len(raw)
 
-    def _unplugged(self, error: Exception) -> Unplugged:
+    def _unplugged(self) -> Unplugged:
         self.close()
-        return Unplugged(f"{self.port}: the port vanished while in use ({error}); plug the board in again")
+        return Unplugged(f"{self.port}: the port vanished while it was in use; plug the board in again")

@@ -11,7 +11,7 @@ class BoardError(InputError):
     """A board that is silent, answers nonsense, or runs something else."""
 
 
-class Refused(BoardError):
+class Refused(BoardError):  # noqa: N818  reads as what happened
     """A command that the board answered with NAK; `why` is the board's one word for it."""
 
     def __init__(self, sentence: str, why: str) -> None:
@@ -19,5 +19,5 @@ class Refused(BoardError):
         self.why = why
 
 
-class Unplugged(OffbeatError):
+class Unplugged(OffbeatError):  # noqa: N818  reads as what happened
     """The port vanished while it was in use; `Board.reconnect` waits for its return."""

@@ -116,6 +116,11 @@ class LineReader:
         """What came after the last line end."""
         return bytes(self._rest)
 
+    def forget(self) -> None:
+        """Drop half a line: the connection is a new one."""
+        self._rest.clear()
+        self._too_long = False
+
     def feed(self, data: bytes) -> list[Line]:
         """Take bytes as they come; returns the lines that they complete."""
         found: list[Line] = []

@@ -60,7 +60,9 @@ def list_ports() -> list[PortInfo]:
         for port in serial_ports.comports()
     ]
     found.sort(key=lambda info: (not info.board, info.vid is None, info.device))
-    virtual = [PortInfo(str(port), "virtual board", None, None, "", "offbeat virtual board") for port in running_boards()]
+    virtual = [
+        PortInfo(str(port), "virtual board", None, None, "", "offbeat virtual board") for port in running_boards()
+    ]
     return found + virtual
 
 

@@ -54,7 +54,9 @@ def claim(name: str | None = None) -> Claim:
     """
     directory = _directory()
     if name is not None and (not name or name.startswith(".") or not set(name).isdisjoint("/\0")):
-        raise InputError(f"{name!r} cannot be the name of a virtual board; take letters and digits, such as ttyVIRTUAL7")
+        raise InputError(
+            f"{name!r} cannot be the name of a virtual board; take letters and digits, such as ttyVIRTUAL7"
+        )
     for candidate in [name] if name else (f"ttyVIRTUAL{i}" for i in range(_MOST)):
         handle = _lock(directory / f"{candidate}.json", create=True)
         if handle is None:
@@ -68,7 +70,9 @@ def claim(name: str | None = None) -> Claim:
             found.release()
             raise
         return found
-    raise InputError(f"a virtual board named {name or 'ttyVIRTUAL0 …'} is running already; choose another name, or end it")
+    raise InputError(
+        f"a virtual board named {name or 'ttyVIRTUAL0 …'} is running already; choose another name, or end it"
+    )
 
 
 def running_boards() -> Iterator[Path]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from offbeat.train.errors import InputError
 from .errors import BoardError
 from .lines import printable
 
-__all__ = ["Processor", "find_micropython", "open_terminal"]
+__all__ = ["Processor", "find_micropython", "need_micropython", "open_terminal"]
 
 _AT_ONCE: Final = 1.0  # s; a process that fails sooner never worked
 _MOST_FAILURES: Final = 3
@@ -70,26 +71,23 @@ def _interrupt_on_control_c(terminal: int) -> None:
 class Processor:
     """Runs ``main.py`` of a flash directory; Ctrl-D at the prompt ends it, and it starts again.
 
-    handle: our end of its terminal, or -1 while it is off; said: the end of what it wrote last.
+    switched: called with True before each start and with False after each end; handle: our end of its terminal, or
+    -1 while it is off; starts: how many there were; said: the end of what it wrote since the last one.
     """
 
-    def __init__(self, binary: Path, flash: Path, heap: str) -> None:
+    def __init__(self, binary: Path, flash: Path, heap: str, switched: Callable[[bool], None]) -> None:
         self.handle = -1
         self.starts = 0
         self.said = b""
         self._command = [str(binary), "-X", f"heapsize={heap}", "-i", "main.py"]
         self._flash = flash
+        self._switched = switched
         self._other = -1
         self._process: subprocess.Popen[bytes] | None = None
         self._began = 0.0
         self._at_once = 0
         self._failures = 0
         self._resume_at = 0.0
-
-    @property
-    def runs(self) -> bool:
-        """A process is there."""
-        return self._process is not None
 
     def start(self) -> None:
         """Switch on."""
@@ -103,6 +101,7 @@ class Processor:
         }  # fmt: skip
         self.said = b""
         self._began = time.monotonic()
+        self._switched(True)
         try:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _START, *self._command],
@@ -120,6 +119,7 @@ class Processor:
         if process is not None:
             process.kill()
             process.wait()
+        self._switched(False)
         for handle in (self.handle, self._other):
             if handle >= 0:
                 os.close(handle)
@@ -133,19 +133,20 @@ class Processor:
             return data
         return b""
 
-    def look_after(self) -> None:
+    def look_after(self) -> bytes:
         """Notice an end and start again, after a pause that grows when it ends at once.
 
-        Raises BoardError where it has failed three times at once.
+        Returns what an ended process still said. Raises BoardError where it has failed three times at once.
         """
         now = time.monotonic()
         if self._process is None:
             if now >= self._resume_at:
                 self.start()
-            return
+            return b""
         code = self._process.poll()
         if code is None:
-            return
+            return b""
+        last_words = self.read()
         at_once = now - self._began < _AT_ONCE
         self._at_once = self._at_once + 1 if at_once else 0
         # Ctrl-C before MicroPython minds it is the only signal that a person at the line can send.
@@ -158,6 +159,7 @@ class Processor:
                 f"`offbeat doctor` tells whether {self._command[0]} works"
             )
         self._resume_at = now + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._at_once, 10))
+        return last_words
 
 
 def need_micropython() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -21,16 +22,31 @@ __all__ = ["ArraySource", "Feeder", "RecordingSource", "Source", "source_from"]
 _BLOCK_SECONDS: Final = 0.015
 _ATOMIC: Final = select.PIPE_BUF  # so much is written whole or not at all: no frame is ever cut
 _HURRY: Final = 0.25  # s behind its time, the feeder gives up catching up
+_LONGEST_READ: Final = 5.0  # s that a source may take for a block when the board is closed
 
 
 class Source(Protocol):
-    """What a virtual sensor measures. rate: Hz; scales: unit per count of each channel."""
+    """What a virtual sensor measures."""
 
-    channels: tuple[str, ...]
-    units: tuple[str, ...]
-    scales: tuple[float, ...]
-    sensor: str
-    rate: float
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Unit of each channel."""
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Unit per count of each channel."""
+
+    @property
+    def sensor(self) -> str:
+        """Name of the sensor; a model is bound to it."""
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
 
     def read(self, count: int) -> NDArray[np.int16]:
         """The next frames, int16 [n, C] with 1 <= n <= count; an array without rows is the end."""
@@ -142,29 +158,30 @@ class Feeder:
         self._thread = threading.Thread(target=self._run, name="offbeat sensor", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; nothing flows before switch_on()."""
+        """Start the thread; nothing flows before switch(True)."""
         self._thread.start()
 
-    def switch_on(self) -> None:
-        """The board boots: what an earlier life left in the pipe is gone, as in a sensor's own memory."""
-        try:
+    def switch(self, on: bool) -> None:
+        """The board boots, or is off: then the source waits.
+
+        What an earlier life left in the pipe is gone, as in a sensor's own memory.
+        """
+        if not on:
+            self._on.clear()
+            return
+        with contextlib.suppress(BlockingIOError):
             while os.read(self._handle, 65536):
                 pass
-        except BlockingIOError:
-            pass
         self._on.set()
-
-    def switch_off(self) -> None:
-        """The board is off: the source waits."""
-        self._on.clear()
 
     def close(self) -> None:
         """End the thread and close the pipe."""
         self._stopping.set()
         self._on.set()
         if self._thread.is_alive():
-            self._thread.join()
-        os.close(self._handle)
+            self._thread.join(_LONGEST_READ)
+        if not self._thread.is_alive():  # one that hangs in its source keeps the pipe: its number must not be reused
+            os.close(self._handle)
 
     def _run(self) -> None:
         try:

@@ -14,7 +14,7 @@ from .modelfile import Standardize
 from .recording import RecordingReader
 from .spectrum import band_edges
 
-__all__ = ["FEATURE_SETS", "choose_features", "scale_features"]
+__all__ = ["FEATURE_SETS", "choose_features", "least_deviations", "scale_features"]
 
 _BANDS = 5
 _VIBRATION_UNITS = {"g", "mg", "m/s2", "m/s^2", "m/s²", "mm/s", "um", "pa", "count", "counts"}
@@ -83,16 +83,36 @@ def choose_features(readers: Sequence[RecordingReader], window: int, asked: str)
     return features, warnings
 
 
-def scale_features(features: Int32, kinds: Sequence[Feature]) -> tuple[Standardize, ...]:
+_TEMPERATURE_UNITS = {"degc", "°c", "c", "celsius", "k"}
+_LEAST_DEGREES = 1.0  # a room swings by degrees over a day, which no recording of minutes shows
+
+
+def least_deviations(reader: RecordingReader, kinds: Sequence[Feature]) -> list[float]:
+    """The smallest standard deviation to assume of each feature, in the feature's own unit.
+
+    That of one count of a mean, of one crossing, of 0.7 % of a logarithm; of a temperature's mean, 1 degC.
+    """
+    least = []
+    for feature in kinds:
+        value = _LEAST_DEVIATION.get(feature.kind, _LEAST_LOG_DEVIATION)
+        if feature.kind == "mean" and reader.units[feature.channel].lower() in _TEMPERATURE_UNITS:
+            value = max(value, 16 * _LEAST_DEGREES / reader.scales[feature.channel])
+        least.append(value)
+    return least
+
+
+def scale_features(features: Int32, kinds: Sequence[Feature], least: Sequence[float]) -> tuple[Standardize, ...]:
     """Integer scale of each feature of normal windows int32 [W, F]: 128 units a standard deviation.
 
-    The centre is the median. The deviation is at least that of one count or of 0.7 %, so that a feature that
-    never moved in training does not alarm at its first quantization step.
+    least: of each feature, see least_deviations(): a feature that never moved in training shall not alarm at its
+    first quantization step. The centre is the median. The deviation of a mean is at least, half its whole range, because
+    means wander slowly and a recording shows a part of their way only.
     """
     scales = []
-    for values, feature in zip(features.T, kinds, strict=True):
-        least = _LEAST_DEVIATION.get(feature.kind, _LEAST_LOG_DEVIATION)
-        deviation = max(float(values.std()), least)
+    for values, feature, smallest in zip(features.T, kinds, least, strict=True):
+        deviation = max(float(values.std()), smallest)
+        if feature.kind == "mean":
+            deviation = max(deviation, float(np.ptp(values)) / 2)
         first = max(0, int(np.ceil(np.log2(64 * deviation / 32767))))
         ratio = 128 * 2.0**first / deviation
         second = int(np.clip(np.floor(np.log2(16383 / ratio)), 1, 15))

@@ -15,7 +15,7 @@ from offbeat.device import VERSION
 from .arithmetic import Int32, sine_table
 from .budget import Budget, parse_budget
 from .calibrate import Calibration, calibrate
-from .choose import choose_features, scale_features
+from .choose import choose_features, least_deviations, scale_features
 from .dataset import Stretch, WindowSet, collect
 from .errors import InputError
 from .families import FAMILIES, Family
@@ -103,10 +103,16 @@ def default_window(rate: float) -> int:
     return int(2 ** np.clip(np.round(np.log2(wanted)), 5, 10))
 
 
-def _fit(
-    features: Int32, kinds: Sequence[Feature], family: type[Family], seed: int
-) -> tuple[tuple[Standardize, ...], Family]:
-    scales = scale_features(features, kinds)
+@dataclass(frozen=True)
+class _Plan:
+    """Which features, and the least deviation to assume of each."""
+
+    kinds: Sequence[Feature]
+    least: Sequence[float]
+
+
+def _fit(features: Int32, plan: _Plan, family: type[Family], seed: int) -> tuple[tuple[Standardize, ...], Family]:
+    scales = scale_features(features, plan.kinds, plan.least)
     return scales, family.fit(standardized(features, scales) / 128, seed)
 
 
@@ -130,9 +136,7 @@ def _folds(stretches: Sequence[Stretch]) -> list[list[tuple[int, slice]]]:
     return folds
 
 
-def _cross_fit(
-    normal: Sequence[Stretch], kinds: Sequence[Feature], family: type[Family], seed: int, overlap: int
-) -> list[Int32]:
+def _cross_fit(normal: Sequence[Stretch], plan: _Plan, family: type[Family], seed: int, overlap: int) -> list[Int32]:
     """Distances of each block by a model fitted to the others, less the windows that overlap the block."""
     held_out: dict[tuple[int, int], Int32] = {}
     for fold in _folds(normal):
@@ -140,7 +144,7 @@ def _cross_fit(
         for index, part in fold:
             used[index][max(part.start - overlap, 0) : part.stop + overlap] = False
         rest = np.concatenate([stretch.features[mask] for stretch, mask in zip(normal, used, strict=True)])
-        scales, fitted = _fit(rest, kinds, family, seed)
+        scales, fitted = _fit(rest, plan, family, seed)
         for index, part in fold:
             held_out[index, part.start] = fitted.distances(standardized(normal[index].features[part], scales))
     return [held_out[key] for key in sorted(held_out)]
@@ -165,18 +169,16 @@ def _float_error(family: Family, vectors: Int32) -> float:
     return float(np.quantile(np.abs(exact[near] - score[near]), 0.99)) if near.any() else 0.0
 
 
-def _try(
-    name: str, windows: WindowSet, kinds: Sequence[Feature], scales: tuple[Standardize, ...], options: Options
-) -> Candidate:
+def _try(name: str, windows: WindowSet, plan: _Plan, scales: tuple[Standardize, ...], options: Options) -> Candidate:
     family = FAMILIES[name]
     normal = windows.normal
     features = np.concatenate([stretch.features for stretch in normal])
     overlap = -(-windows.window // windows.hop)
-    held_out = _cross_fit(normal, kinds, family, options.seed, overlap)
+    held_out = _cross_fit(normal, plan, family, options.seed, overlap)
     calibration = calibrate(np.concatenate(held_out), windows.normal_hours, options.budget, options.decision)
     vectors = standardized(features, scales)
     fitted = family.fit(vectors / 128, options.seed).scaled_to(calibration.threshold)
-    detected = _detected(windows.samples, kinds, scales, fitted, options.seed)
+    detected = _detected(windows.samples, plan.kinds, scales, fitted, options.seed)
     return Candidate(fitted, calibration, held_out, detected, _float_error(fitted, vectors))
 
 
@@ -241,12 +243,13 @@ def train(
     windows = collect(readers, kinds, window, hop, options.seed, lambda share: report("features", share))
     _check(windows)
     normal = np.concatenate([stretch.features for stretch in windows.normal])
-    scales = scale_features(normal, kinds)
+    plan = _Plan(kinds, least_deviations(readers[0], kinds))
+    scales = scale_features(normal, kinds, plan.least)
     names = list(FAMILIES) if options.family == "auto" else [options.family]
     candidates = []
     for i, name in enumerate(names):
         report("families", i / len(names))
-        candidates.append(_try(name, windows, kinds, scales, options))
+        candidates.append(_try(name, windows, plan, scales, options))
     report("families", 1.0)
     chosen = max(candidates, key=lambda candidate: candidate.mean_detected)
     warnings += _doubts(chosen, windows)

@@ -104,8 +104,8 @@ class App:
                 key = b","
             key = b" names="
             for i in range(found):
-                lines.text(key, self._names[self._indices[i]])
-                key = b","
+                if lines.text(key, self._names[self._indices[i]]):
+                    key = b","
         lines.end()
 
     def hello(self, sequence):
@@ -114,21 +114,15 @@ class App:
         for i in range(len(source.channels)):
             lines.begin(b"~CHANNEL ")
             lines.number(b" i=", i)
-            lines.text(b" name=", quote(source.channels[i]).encode())
-            lines.text(b" unit=", quote(source.units[i]).encode())
             lines.text(b" scale=", quote(source.scales[i]).encode())
+            lines.text(b" unit=", quote(source.units[i]).encode())
+            lines.text(b" name=", quote(source.channels[i]).encode())
             lines.end()
         lines.begin(b"~HELLO ")
         lines.number(b" v=", 1)
-        for key, value in (
-            (b" fw=", VERSION),
-            (b" board=", self.board),
-            (b" id=", self.unique),
-            (b" model=", model.identity if model else "none"),
-            (b" sensor=", source.sensor),
-            (b" rate=", self.rate_text()),
-        ):
-            lines.text(key, quote(value).encode())
+        lines.text(b" fw=", VERSION.encode())
+        lines.text(b" model=", (model.identity if model else "none").encode())
+        lines.text(b" rate=", self.rate_text().encode())
         lines.number(b" channels=", len(source.channels))
         if model:
             lines.number(b" window=", model.window)
@@ -138,6 +132,9 @@ class App:
         lines.text(b" mode=", self._mode_name())
         if sequence >= 0:
             lines.number(b" re=", sequence)
+        # Names are anybody's text: at the end, one that is too long is left out, and nothing else is.
+        for key, value in ((b" board=", self.board), (b" id=", self.unique), (b" sensor=", source.sensor)):
+            lines.text(key, quote(value).encode())
         lines.end()
 
     def rate_text(self):

@@ -68,11 +68,12 @@ class LineWriter:
         self._decimal(value)
 
     def text(self, key, value):
-        """Add a field with a value of plain or quoted bytes; it is left out where the line has no room."""
+        """Add a field with a value of plain or quoted bytes; False where it is left out, as the line has no room."""
         if self._length + len(key) + len(value) > _ROOM - 10:
-            return
+            return False
         self._bytes(key)
         self._bytes(value)
+        return True
 
     def append(self, separator, value):
         """Go on with the last field: bytes, then a number."""

@@ -104,7 +104,8 @@ class SimulatedStream:
     def _prepare(self) -> None:
         generator, machine = self._generator, self.machine
         self._angle = float(generator.uniform(0, 2 * np.pi))
-        self._phases = generator.uniform(0, 2 * np.pi, (12, 3))
+        # Phases between the lines belong to the machine: another seed is another day, not another machine.
+        self._phases = np.random.default_rng(list(machine.name.encode())).uniform(0, 2 * np.pi, (12, 3))
         # Corner times: speed 5 s, load 8 s, temperature 10 min. All bounded, so that an hour looks like a minute.
         self._speed = _Wander(float(np.exp(-1 / (5 * self.rate))), float(generator.standard_normal()))
         self._load = _Wander(float(np.exp(-1 / (8 * self.rate))), float(generator.standard_normal()))
@@ -243,7 +244,7 @@ class SimulatedStream:
         return _IMPULSE * self._struck.ring(drive)
 
     def _temperature(self, sizes: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        ambient = 0.4 * self._ambient.next(self._generator, _BLOCK)
+        ambient = 0.2 * self._ambient.next(self._generator, _BLOCK)
         pole = np.exp(-1 / (120 * self.rate))
         target = 30.0 * sizes.get("overheating", np.zeros(_BLOCK))
         heat, _ = lfilter([1 - pole], [1, -pole], target, zi=[self._heat * pole])

@@ -1,0 +1,342 @@
+"""Runs under MicroPython: reads requests on stdin, answers on stdout, until stdin ends. Its host is board.py.
+
+A request is two little-endian words, the lengths of name and payload, then both; an answer is its length and
+its bytes. The name is that of a function in REQUESTS.
+"""
+
+import gc
+import json
+import struct
+import sys
+from array import array
+
+from offbeat import app as app_module
+from offbeat import commands, features, kernels, lines, link, modelfile, tables
+from offbeat.detector import Detector, Ring
+
+
+def items(data):
+    """Split a list that board.packed() made."""
+    found = []
+    at = 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<I", data, at)
+        found.append(data[at + 4 : at + 4 + length])
+        at += 4 + length
+    return found
+
+
+def packed(found):
+    return b"".join(struct.pack("<I", len(item)) + item for item in found)
+
+
+def which_kernels(_):
+    """Flag, modules, and a behaviour that only machine code has: it keeps a word of a longer integer."""
+    own = sys.modules.get("offbeat.kernels_viper" if kernels.VIPER else "offbeat.kernels_bytecode")
+    return json.dumps({
+        "flag": kernels.VIPER,
+        "viper_module": "offbeat.kernels_viper" in sys.modules,
+        "bytecode_module": "offbeat.kernels_bytecode" in sys.modules,
+        "in_use": features.scan is own.scan and features.transform is own.transform,
+        "keeps_a_word": kernels.log2_q10(1 << 70, 0, tables.LOG2) == 0,
+    })  # fmt: skip
+
+
+detector = None
+
+
+def load(data):
+    global detector
+    try:
+        detector = Detector(modelfile.parse(data))
+    except modelfile.ModelError as error:
+        return str(error)
+    return b""
+
+
+def measure(data):
+    first, capacity = struct.unpack_from("<HH", data, 0)
+    score = detector.measure(array("h", data[4:]), first, capacity)
+    count = detector.features.count
+    vector = detector.features.vector
+    found = bytes(detector.features.values) + bytes(array("h", [vector[j] for j in range(count)]))
+    scorer = detector.scorer
+    scorer.explain(vector)
+    parts = array("i", [scorer.contribution(vector, j) for j in range(count)])
+    return found + struct.pack("<i", score) + bytes(parts)
+
+
+def run(data):
+    counts = array("h", data)
+    model = detector.model
+    fresh = Detector(model)
+    ring = Ring(model.channels, model.window, model.hop)
+    frame = array("h", [0] * model.channels)
+    indices, values = array("h", [0] * 3), array("i", [0] * 3)
+    verdicts = []
+    for at in range(0, len(counts), model.channels):
+        for i in range(model.channels):
+            frame[i] = counts[at + i]
+        if ring.push(frame):
+            started = fresh.window(ring) and fresh.decision.alarm
+            found = fresh.reasons(3, indices, values) if started else 0
+            why = [(indices[i], values[i]) for i in range(found)]
+            verdicts.append((fresh.score, int(fresh.decision.alarm), why))
+    return json.dumps(verdicts)
+
+
+def parse_models(data):
+    """For each file "ok", or the kind of exception and its text."""
+    answers = []
+    for file in items(data):
+        try:
+            modelfile.parse(file)
+            answers.append(b"ok")
+        except Exception as error:
+            answers.append(("%s: %s" % (type(error).__name__, error)).encode())
+    return packed(answers)
+
+
+def parse_lines(data):
+    """For each line a JSON: null, the reason of a LineError, or [kind, sequence, fields]."""
+    answers = []
+    for line in items(data):
+        try:
+            answers.append(json.dumps(link.parse(line)).encode())
+        except link.LineError as error:
+            answers.append(json.dumps(error.reason).encode())
+    return packed(answers)
+
+
+def quote(data):
+    return packed([link.quote(text.decode()).encode() for text in items(data)])
+
+
+def unquote(data):
+    """For each text its meaning after "=", or the reason of a LineError."""
+    answers = []
+    for text in items(data):
+        try:
+            answers.append(b"=" + link.unquote(text.decode()).encode())
+        except link.LineError as error:
+            answers.append(error.reason.encode())
+    return packed(answers)
+
+
+def encode(data):
+    found = []
+    for text in items(data):
+        kind, sequence, fields = json.loads(text)
+        found.append(link.encode(kind, sequence, fields))
+    return packed(found)
+
+
+class Collected:
+    """Where a board's lines go; `data` is taken by the next answer."""
+
+    def __init__(self):
+        self.data = b""
+
+    def write(self, buffer, length):
+        self.data += bytes(buffer[:length])
+
+    def take(self):
+        taken, self.data = self.data, b""
+        return taken
+
+
+def write_lines(data):
+    """Lines as LineWriter makes them of JSON [sequence, kind, [[method, key, value], ...]] each."""
+    found = []
+    for text in items(data):
+        sequence, kind, fields = json.loads(text)
+        output = Collected()
+        writer = lines.LineWriter(output.write)
+        writer.sequence = sequence
+        writer.begin(("~%s " % kind).encode())
+        for method, key, value in fields:
+            if method == "text":
+                value = value.encode()
+            getattr(writer, method)(key.encode(), value)
+        writer.end()
+        found.append(output.data)
+    return packed(found)
+
+
+class Clock:
+    """Takes the place of the module `time` in app and commands; stands still until it is moved."""
+
+    def __init__(self):
+        self.now = 0
+
+    def ticks_ms(self):
+        return self.now & 0x3FFFFFFF
+
+    def ticks_us(self):
+        return 1000 * self.now & 0x3FFFFFFF
+
+    def ticks_add(self, ticks, difference):
+        return (ticks + difference) & 0x3FFFFFFF
+
+    def ticks_diff(self, ticks, before):
+        return ((ticks - before + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+
+
+class MadeUp:
+    """A source of noise, now and then louder; `available` frames are there to be taken."""
+
+    def __init__(self, channels, rate_millihertz, loud_every=0):
+        self.channels = tuple("c%d" % i for i in range(channels))
+        self.units = ("g",) * channels
+        self.scales = ("0.001",) * channels
+        self.sensor = "made up"
+        self.rate_millihertz = rate_millihertz
+        self.available = 0
+        self.taken = 0
+        self._loud_every = loud_every
+        self._state = 1
+
+    def read_into(self, frame):
+        if not self.available:
+            return False
+        self.available -= 1
+        self.taken += 1
+        loud = self._loud_every and (self.taken // self._loud_every) & 1
+        for i in range(len(frame)):
+            self._state = (self._state * 8121 + 28411) % 134456  # Press et al., Numerical Recipes: a small generator
+            frame[i] = (self._state & 0x7FF) - 1024 if loud else (self._state & 0x3F) - 32
+        return True
+
+
+class Board:
+    """The App under test, its source, clock and output."""
+
+    def __init__(self, model, channels=1, rate_millihertz=1000000):
+        self.clock = app_module.time = commands.time = Clock()
+        self.source = MadeUp(channels, rate_millihertz)
+        self.output = Collected()
+        parsed = modelfile.parse(model) if model else None
+        self.app = app_module.App(self.source, parsed, self.output.write, "test board", "0001")
+        self.app.start()
+
+
+board = None
+
+
+def make_app(data):
+    """A board with [model, JSON arguments of Board]."""
+    global board
+    model, about = items(data)
+    board = Board(model, **json.loads(about))
+    return packed([board.output.take()])
+
+
+def feed(data):
+    for byte in data:
+        board.app.listener.feed(byte)
+    return board.output.take()
+
+
+def step(data):
+    (board.source.available,) = struct.unpack("<I", data)
+    while board.source.available:
+        board.app.step()
+    board.app.step()
+    return board.output.take()
+
+
+def advance(data):
+    (milliseconds,) = struct.unpack("<I", data)
+    board.clock.now += milliseconds
+    return b""
+
+
+def state(_):
+    app = board.app
+    return json.dumps({
+        "bad": app.listener.bad,
+        "windows": app.windows,
+        "mode": app._mode_name().decode(),
+        "taken": app.sampler.taken,
+    })  # fmt: skip
+
+
+class Counted:
+    """Counts what the board writes, and keeps nothing of it."""
+
+    def __init__(self):
+        self.lines = 0
+        self.alarms = 0
+
+    def write(self, buffer, length):
+        self.lines += 1
+        if buffer[1] == 65:  # ALARM
+            self.alarms += 1
+
+
+def soak(data):
+    """Windows through App.step without garbage collection: [model, JSON of windows, channels, loud_every].
+
+    Answers with the heap in use after each tenth of the windows, on the real clock.
+    """
+    import time
+
+    app_module.time = commands.time = time
+    model, about = items(data)
+    about = json.loads(about)
+    source = MadeUp(about["channels"], about["rate_millihertz"], about["loud_every"])
+    output = Counted()
+    app = app_module.App(source, modelfile.parse(model), output.write, "test board", "0001")
+    app.start()
+    in_use = array("i", [0] * 11)
+    source.available = 1 << 29
+    gc.collect()
+    gc.disable()
+    tenth = about["windows"] // 10
+    for i in range(11):
+        while app.windows < i * tenth:
+            app.step()
+        in_use[i] = gc.mem_alloc()
+    gc.enable()
+    return json.dumps({
+        "in_use": list(in_use), "windows": app.windows, "lines": output.lines, "alarms": output.alarms,
+        "lost": app.ring.lost,
+    })  # fmt: skip
+
+
+REQUESTS = {
+    "kernels": which_kernels,
+    "load": load,
+    "measure": measure,
+    "run": run,
+    "parse_models": parse_models,
+    "parse_lines": parse_lines,
+    "quote": quote,
+    "unquote": unquote,
+    "encode": encode,
+    "write_lines": write_lines,
+    "app": make_app,
+    "feed": feed,
+    "step": step,
+    "advance": advance,
+    "state": state,
+    "soak": soak,
+}
+
+
+def main():
+    given = sys.stdin.buffer
+    while True:
+        head = given.read(8)
+        if len(head) < 8:
+            return
+        name, payload = struct.unpack("<II", head)
+        name = given.read(name).decode()
+        answer = REQUESTS[name](given.read(payload))
+        if isinstance(answer, str):
+            answer = answer.encode()
+        sys.stdout.buffer.write(struct.pack("<I", len(answer)))
+        sys.stdout.buffer.write(answer)
+
+
+main()
