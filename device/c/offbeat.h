@@ -1,0 +1,125 @@
+/* offbeat: anomaly detection in integers, C99. No malloc, no float, no recursion, no libc beyond stdint.h.
+ *
+ * The arithmetic is docs/pipeline.md of the project; what this code computes equals the trainer's NumPy and the
+ * board's MicroPython bit for bit. All state is the caller's; parameters are used in place from flash.
+ *
+ * Right shifts of negative values must be arithmetic, as on every compiler for the targets; checked below.
+ */
+#ifndef OFFBEAT_H
+#define OFFBEAT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef char offbeat_right_shift_must_be_arithmetic[((-3) >> 1) == -2 ? 1 : -1];
+
+#define OFFBEAT_THRESHOLD 256 /* score at and above which a window exceeds, for every family */
+#define OFFBEAT_MAX_WINDOW 1024
+
+enum { OFFBEAT_GAUSSIAN = 1, OFFBEAT_KMEANS = 2 };
+
+enum {
+    OFFBEAT_MEAN = 0,
+    OFFBEAT_RMS = 1,
+    OFFBEAT_PEAK_TO_PEAK = 2,
+    OFFBEAT_CREST = 3,
+    OFFBEAT_KURTOSIS = 4,
+    OFFBEAT_MEAN_ABS_DIFFERENCE = 5,
+    OFFBEAT_CROSSINGS = 6,
+    OFFBEAT_BAND = 7
+};
+
+enum { OFFBEAT_OK = 0, OFFBEAT_BAD_MODEL = 1, OFFBEAT_TOO_SMALL = 2, OFFBEAT_SELF_TEST_FAILED = 3 };
+
+/* One feature: kind, channel, and for a band its first bin and number of bins. */
+typedef struct {
+    uint8_t kind;
+    uint8_t channel;
+    uint16_t first;
+    uint16_t bins;
+} offbeat_feature;
+
+/* Standard score of a feature, Q7: center in the feature's unit, multiplier <= 16383, shifts <= 15. */
+typedef struct {
+    int32_t center;
+    uint16_t multiplier;
+    uint8_t first_shift;
+    uint8_t second_shift;
+} offbeat_scale;
+
+/* k of the last n windows start an alarm; n windows below release end it; holdoff in windows. */
+typedef struct {
+    uint8_t k;
+    uint8_t n;
+    uint16_t release;
+    uint16_t holdoff;
+} offbeat_decision;
+
+typedef struct {
+    const char *identity;      /* 16 hex digits */
+    uint32_t rate_millihertz;
+    uint16_t window;           /* samples, 8 to 1024 */
+    uint16_t hop;              /* samples */
+    uint8_t channels;
+    uint8_t family;            /* OFFBEAT_GAUSSIAN or OFFBEAT_KMEANS */
+    uint8_t count;             /* features */
+    const offbeat_feature *features; /* [count] */
+    const int16_t *sine;       /* [window / 4 + 1], or NULL without bands */
+    const offbeat_scale *scales; /* [count] */
+    offbeat_decision decision;
+    uint8_t clusters;          /* kmeans: how many; gaussian: 1 */
+    const uint16_t *reduce;    /* [clusters] */
+    const uint16_t *gain;      /* [clusters] */
+    const uint8_t *shifts;     /* gaussian: [count] */
+    const int16_t *weights;    /* gaussian: lower triangle by rows; kmeans: centroids by rows */
+} offbeat_model;
+
+/* Everything that changes. The two buffers are the caller's: work int16 [window], vector int16 [2 * count]. */
+typedef struct {
+    const offbeat_model *model;
+    int16_t *work;
+    int16_t *vector;
+    int32_t score;
+    uint16_t history;
+    uint16_t quiet;
+    uint16_t hold;
+    uint8_t alarm;
+    uint8_t nearest;
+    int32_t log_window;
+    int32_t log_steps;
+} offbeat_state;
+
+/* Prepare a state. work_length and vector_length are in words of 16 bits.
+ * Returns OFFBEAT_OK, OFFBEAT_BAD_MODEL or OFFBEAT_TOO_SMALL. */
+int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work, uint16_t work_length, int16_t *vector,
+                 uint16_t vector_length);
+
+/* Text of an error code of this library, for a log. */
+const char *offbeat_error_text(int code);
+
+/* Features of a window of frames, channel by channel: frames[capacity * channels], of which the window starts at
+ * frame `first` and goes on at frame 0 after the last. A contiguous window has first 0 and capacity = window.
+ * features: int32 [count]; units in docs/pipeline.md. */
+void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, int32_t *features);
+
+/* Score of features [count]: 0 to 32766, 256 is the threshold. */
+int32_t offbeat_score(offbeat_state *state, const int32_t *features);
+
+/* What feature j (below count) added to the score of the last offbeat_score(); may be negative for a gaussian. */
+int32_t offbeat_contribution(const offbeat_state *state, uint8_t j);
+
+/* Take a window's score into the decision. Returns 1 while in alarm, else 0. */
+int offbeat_decide(offbeat_state *state, int32_t score);
+
+/* Compare features and score of a window with those the trainer found.
+ * Returns OFFBEAT_OK or OFFBEAT_SELF_TEST_FAILED; found: room for int32 [count]. */
+int offbeat_self_test(offbeat_state *state, const int16_t *window, const int32_t *features, int32_t score, int32_t *found);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

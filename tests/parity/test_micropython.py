@@ -1,0 +1,121 @@
+"""NumPy, viper and bytecode agree bit for bit: features, standard scores, score, contributions, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.parity.board import KERNELS, Verdict, Worker, started
+from tests.parity.models import BAND_WINDOWS, SHAPES, Case, cases, make_case, make_window
+
+MANY = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+SOME = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[list[Worker]]:
+    with started(*KERNELS) as running:
+        yield running
+
+
+def assert_agrees(case: Case, window: NDArray[np.int16], found: Verdict, kernels: str) -> None:
+    pipeline = case.pipeline
+    features = pipeline.extract(window[None])
+    vectors = pipeline.vectors(features)
+    names = list(zip(pipeline.names, features[0], found.features, strict=True))
+    assert np.array_equal(found.features, features[0]), f"{kernels}: name, NumPy, board: {names}"
+    assert np.array_equal(found.vector, vectors[0]), kernels
+    assert found.score == pipeline.family.score(vectors)[0], kernels
+    assert np.array_equal(found.contributions, pipeline.family.contributions(vectors)[0]), kernels
+
+
+def in_ring(window: NDArray[np.int16], hop: int, first: int) -> NDArray[np.int16]:
+    """The window from frame `first` on in a ring int16 [N + hop, C], and full-scale noise where it is not."""
+    ring = make_window(("full scale noise",) * window.shape[1], len(window) + hop, seed=first)
+    ring[(first + np.arange(len(window))) % len(ring)] = window
+    return ring
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_each_run_uses_the_kernels_it_claims(workers: list[Worker], kernels: str) -> None:
+    worker = next(worker for worker in workers if worker.kernels == kernels)
+    viper = kernels == "viper"
+    assert worker.kernels_in_use() == {
+        "flag": viper,
+        "viper_module": viper,
+        "bytecode_module": not viper,
+        "in_use": True,
+        "keeps_a_word": viper,
+    }
+
+
+@MANY
+@given(drawn=cases(), data=st.data())
+def test_a_window_means_the_same_everywhere(
+    workers: list[Worker], drawn: tuple[Case, NDArray[np.int16]], data: st.DataObject
+) -> None:
+    case, window = drawn
+    hop = case.model.hop
+    ring = in_ring(window, hop, first := data.draw(st.integers(0, len(window) + hop - 1)))
+    for worker in workers:
+        worker.load(case.data)
+        assert_agrees(case, window, worker.measure(ring, first, case.count), worker.kernels)
+
+
+@pytest.mark.parametrize("window", BAND_WINDOWS)
+@pytest.mark.parametrize("shape", sorted(SHAPES))
+def test_every_shape_at_every_spectrum_length(workers: list[Worker], shape: str, window: int) -> None:
+    families = sorted(["gaussian", "kmeans"], reverse=len(shape) % 2 == 0)
+    for seed, family in enumerate(families):
+        case = make_case(family, window, channels=1, seed=seed + window, most=24)
+        counts = make_window((shape,), window, seed=seed)
+        for worker in workers:
+            worker.load(case.data)
+            found = worker.measure(in_ring(counts, 1, seed), seed, case.count)
+            assert_agrees(case, counts, found, worker.kernels)
+
+
+@SOME
+@given(
+    family=st.sampled_from(["gaussian", "kmeans"]),
+    window=st.sampled_from([8, 16, 21, 32, 64]),
+    channels=st.integers(1, 3),
+    seed=st.integers(0, 2**31),
+)
+def test_a_recording_gives_the_same_scores_alarms_and_reasons(
+    workers: list[Worker], family: str, window: int, channels: int, seed: int
+) -> None:
+    case = make_case(family, window, channels, seed)
+    rng = np.random.default_rng(seed)
+    shapes = rng.choice(["vibration", "vibration", "vibration", "full scale noise", "constant"], 12)
+    counts = np.concatenate([make_window((str(s),) * channels, 2 * window, seed + i) for i, s in enumerate(shapes)])
+    verdicts = case.pipeline.run(counts)
+    starts = verdicts.alarm & ~np.concatenate([[False], verdicts.alarm[:-1]])
+    position = {name: j for j, name in enumerate(case.pipeline.names)}
+    for worker in workers:
+        worker.load(case.data)
+        found = worker.run(counts)
+        assert [score for score, _, _ in found] == verdicts.scores.tolist(), worker.kernels
+        assert [alarm for _, alarm, _ in found] == verdicts.alarm.tolist(), worker.kernels
+        for i, (_, _, why) in enumerate(found):
+            expected = list(case.pipeline.reasons(verdicts.features[i])) if starts[i] else []
+            assert [value for _, value in why] == [value for _, value in expected], worker.kernels
+            if len(position) == case.count:  # a feature that stands twice has one name
+                assert [j for j, _ in why] == [position[name] for name, _ in expected], worker.kernels
+
+
+def test_the_largest_model_agrees(workers: list[Worker]) -> None:
+    """255 features over 4 channels of 1024 samples: every index in the kernels at its highest."""
+    for seed in range(20):
+        case = make_case("gaussian", 1024, 4, seed, most=255)
+        if case.count > 200:
+            break
+    window = make_window(("vibration", "square wave", "impulses", "full scale noise"), 1024, seed=1)
+    for worker in workers:
+        worker.load(case.data)
+        assert_agrees(case, window, worker.measure(in_ring(window, 3, 500), 500, case.count), worker.kernels)

@@ -1,0 +1,115 @@
+"""Export as C99: the model as constant arrays, the runtime beside it, and an example that checks itself."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from offbeat.device import VERSION
+from offbeat.device.modelfile import Model, parse
+from offbeat.train.modelfile import write_atomically
+from offbeat.train.pipeline import Pipeline
+from offbeat.train.resources import folder
+
+__all__ = ["arrays", "write"]
+
+_WIDTH = 110
+
+
+def _comment(text: str) -> str:
+    """Text of any origin inside a C comment: printable ASCII, no way to end the comment."""
+    return re.sub(r"[^ -~]", "?", text).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+
+
+def _wrapped(values: Iterable[object]) -> str:
+    """Initializers, comma-separated, in lines."""
+    lines, line = [], "   "
+    for value in values:
+        word = f" {value},"
+        if len(line) + len(word) > _WIDTH:
+            lines.append(line)
+            line = "   "
+        line += word
+    return "\n".join([*lines, line])
+
+
+def _parameters(model: Model, count: int) -> dict[str, Any]:
+    """The family's arrays as the runtime's structure names them."""
+    data = bytes(model.parameters)
+    if model.family == 1:
+        _, _, reduce, gain = struct.unpack_from("<HHHH", data, 0)
+        start = 8 + (count + 3) // 4 * 4
+        shifts = list(data[8 : 8 + count])
+        return {"clusters": 1, "reduce": [reduce], "gain": [gain], "shifts": shifts,
+                "weights": np.frombuffer(data, "<i2", offset=start).tolist()}  # fmt: skip
+    (clusters,) = struct.unpack_from("<H", data, 0)
+    scales = np.frombuffer(data, "<u2", 2 * clusters, 4).reshape(clusters, 2)
+    weights = np.frombuffer(data, "<i2", offset=4 + 4 * clusters).tolist()
+    reduce, gain = scales[:, 0].tolist(), scales[:, 1].tolist()
+    return {"clusters": clusters, "reduce": reduce, "gain": gain, "shifts": [], "weights": weights}
+
+
+def _golden(model: Model) -> list[dict[str, Any]]:
+    return [
+        {
+            "features": np.frombuffer(features, "<i4").tolist(),
+            "score": score,
+            "window": np.frombuffer(window, "<i2").tolist(),
+        }
+        for features, score, window in model.golden_windows()
+    ]
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(  # noqa: S701  C, not HTML: text from files goes through _comment
+        loader=jinja2.PackageLoader("offbeat.train"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(comment=_comment, wrapped=_wrapped)
+    return environment
+
+
+def _values(model: Model) -> dict[str, Any]:
+    pipeline = Pipeline(model)
+    return {
+        "version": VERSION,
+        "model": model,
+        "names": pipeline.names,
+        "channels": pipeline.channels,
+        "features": model.features,
+        "scales": pipeline.standardize,
+        "sine": np.frombuffer(model.sine, "<i2").tolist(),
+        "decision": pipeline.decision,
+        "golden": _golden(model),
+        **_parameters(model, len(model.features)),
+    }
+
+
+def arrays(model: Model) -> tuple[str, str]:
+    """The text of model.h and model.c."""
+    environment, values = _templates(), _values(model)
+    return environment.get_template("model.h").render(values), environment.get_template("model.c").render(values)
+
+
+def write(model: bytes, directory: Path) -> list[Path]:
+    """Write runtime, arrays, example and README; returns the files."""
+    parsed = parse(model)
+    environment, values = _templates(), _values(parsed)
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder("runtime").glob("*.[ch]"))}
+    for name in ("model.h", "model.c", "example.c"):
+        files[name] = environment.get_template(name).render(values)
+    files["README.md"] = environment.get_template("c_readme.md").render(values)
+    written = []
+    for name, text in files.items():
+        write_atomically(directory / name, text)
+        written.append(directory / name)
+    return written

@@ -1,0 +1,86 @@
+/* Model {{ model.identity }} ({{ model.name | comment }}), made by `offbeat export --to c`, offbeat {{ version }}.
+ * Generated: changes belong into the training, not here. */
+#include <stddef.h>
+
+#include "model.h"
+
+static const offbeat_feature features[] = {
+{% for kind, channel, first, bins in features %}
+    {{ "{" }}{{ kind }}, {{ channel }}, {{ first }}, {{ bins }}}, /* {{ names[loop.index0] | comment }} */
+{% endfor %}
+};
+
+{% if sine %}
+static const int16_t sine[] = {
+{{ sine | wrapped }}
+};
+
+{% endif %}
+static const offbeat_scale scales[] = {
+{% for scale in scales %}
+    {{ "{" }}{{ scale.center }}, {{ scale.multiplier }}, {{ scale.first_shift }}, {{ scale.second_shift }}},
+{% endfor %}
+};
+
+static const uint16_t reduce[] = {
+{{ reduce | wrapped }}
+};
+
+static const uint16_t gain[] = {
+{{ gain | wrapped }}
+};
+
+{% if shifts %}
+static const uint8_t shifts[] = {
+{{ shifts | wrapped }}
+};
+
+{% endif %}
+static const int16_t weights[] = {
+{{ weights | wrapped }}
+};
+
+const offbeat_model offbeat_the_model = {
+    "{{ model.identity }}",
+    {{ model.rate_millihertz }},
+    {{ model.window }},
+    {{ model.hop }},
+    {{ channels | length }},
+    {{ model.family }},
+    {{ features | length }},
+    features,
+    {{ "sine" if sine else "NULL" }},
+    scales,
+    {{ "{" }}{{ decision.k }}, {{ decision.n }}, {{ decision.release }}, {{ decision.holdoff }}},
+    {{ clusters }},
+    reduce,
+    gain,
+    {{ "shifts" if shifts else "NULL" }},
+    weights
+};
+
+{% if golden %}
+#ifdef OFFBEAT_GOLDEN
+const int16_t offbeat_golden_windows[OFFBEAT_MODEL_GOLDEN][OFFBEAT_MODEL_WINDOW * OFFBEAT_MODEL_CHANNELS] = {
+{% for vector in golden %}
+{
+{{ vector.window | wrapped }}
+},
+{% endfor %}
+};
+
+const int32_t offbeat_golden_features[OFFBEAT_MODEL_GOLDEN][OFFBEAT_MODEL_FEATURES] = {
+{% for vector in golden %}
+{
+{{ vector.features | wrapped }}
+},
+{% endfor %}
+};
+
+const int32_t offbeat_golden_scores[OFFBEAT_MODEL_GOLDEN] = {
+{% for vector in golden %}
+    {{ vector.score }},
+{% endfor %}
+};
+#endif
+{% endif %}

@@ -1,0 +1,40 @@
+/* Model {{ model.identity }} ({{ model.name | comment }}), made by `offbeat export --to c`, offbeat {{ version }}.
+ * Generated: changes belong into the training, not here. */
+#ifndef OFFBEAT_MODEL_H
+#define OFFBEAT_MODEL_H
+
+#include "offbeat.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OFFBEAT_MODEL_WINDOW {{ model.window }}
+#define OFFBEAT_MODEL_HOP {{ model.hop }}
+#define OFFBEAT_MODEL_CHANNELS {{ channels | length }}
+#define OFFBEAT_MODEL_FEATURES {{ features | length }}
+/* Words of 16 bits that offbeat_init() wants. */
+#define OFFBEAT_MODEL_WORK {{ model.window }}
+#define OFFBEAT_MODEL_VECTOR {{ 2 * (features | length) }}
+#define OFFBEAT_MODEL_GOLDEN {{ golden | length }}
+
+/* Channels: {% for name in channels %}{{ loop.index0 }} {{ name | comment }}{{ ", " if not loop.last }}{% endfor %}.
+ * Features:
+{% for name in names %}
+ *   {{ loop.index0 }} {{ name | comment }}
+{% endfor %}
+ */
+extern const offbeat_model offbeat_the_model;
+
+#if OFFBEAT_MODEL_GOLDEN > 0 && defined(OFFBEAT_GOLDEN)
+/* Windows with the features and scores that the trainer found; compiled in with OFFBEAT_GOLDEN. */
+extern const int16_t offbeat_golden_windows[OFFBEAT_MODEL_GOLDEN][OFFBEAT_MODEL_WINDOW * OFFBEAT_MODEL_CHANNELS];
+extern const int32_t offbeat_golden_features[OFFBEAT_MODEL_GOLDEN][OFFBEAT_MODEL_FEATURES];
+extern const int32_t offbeat_golden_scores[OFFBEAT_MODEL_GOLDEN];
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
