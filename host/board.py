@@ -40,8 +40,6 @@ class Board:
     that come during a command, instead of the queue of `lines` and `read_line`.
     """
 
-    hello: Hello
-
     def __init__(self, port: str, baudrate: int, timeout: float) -> None:
         self.port = port
         self.baudrate = baudrate
@@ -51,6 +49,7 @@ class Board:
         self.retries = 0
         self.dropped = 0
         self.on_line: Callable[[Line], None] | None = None
+        self._hello: Hello | None = None
         self._serial: serial.Serial | None = None
         self._reader = LineReader()
         self._losses = LossCounter()
@@ -58,6 +57,8 @@ class Board:
         self._queue: deque[Line] = deque()
         self._sequence = random.randrange(1, 1 << 16)  # noqa: S311  so that no answer to an earlier session fits
         self._greeting = -1
+        self._greeted = False
+        self._said = ""
         self._sent = b""
 
     @classmethod
@@ -75,6 +76,13 @@ class Board:
             board.close()
             raise
         return board
+
+    @property
+    def hello(self) -> Hello:
+        """What the board said last of itself."""
+        if self._hello is None:
+            raise BoardError(f"{self.port}: nobody has greeted this board; use Board.open")
+        return self._hello
 
     @property
     def lost(self) -> int:
@@ -179,7 +187,7 @@ class Board:
             for key, value in fields.items()
         ]
         raw = link.encode(kind, self._sequence, pairs)
-        longest = self.hello.line if hasattr(self, "hello") else link.LONGEST
+        longest = self._hello.line if self._hello else link.LONGEST
         if len(raw) - 2 > longest:
             raise InputError(
                 f"{kind} takes {len(raw) - 2} bytes, the board takes lines of {longest}; send shorter parts"
@@ -190,19 +198,21 @@ class Board:
         """Say hello until it is answered; everything that came before the answer is of an earlier conversation."""
         raw = self._encode("HELLO", {})
         self._greeting = self._sequence
-        said = ""
+        self._greeted = False
+        self._said = ""
         deadline = time.monotonic() + timeout
         while (now := time.monotonic()) < deadline:
             self._write(raw)
             period = min(deadline, now + _HELLO_PERIOD)
             while (wait := period - time.monotonic()) > 0:
-                for line in self._receive(wait, greeting=True):
-                    said = said if line.kind else line.text
-                    if line.kind == "HELLO" and line.fields.get("re") == str(self._greeting):
-                        return
-        raise self._silence(timeout, said)
+                for line in self._receive(wait):
+                    self._keep(line)
+                if self._greeted:
+                    return
+        raise self._silence(timeout)
 
-    def _silence(self, timeout: float, said: str) -> BoardError:
+    def _silence(self, timeout: float) -> BoardError:
+        said = self._said
         waited = f"{self.port}: no answer to hello within {timeout:g} s"
         heard = f"; the last it said: {said}" if said else ""
         rest = printable(self._reader.rest.decode(errors="backslashreplace"))
@@ -248,7 +258,7 @@ class Board:
             self.dropped += 1
         self._queue.append(line)
 
-    def _receive(self, wait: float | None, greeting: bool = False) -> list[Line]:
+    def _receive(self, wait: float | None) -> list[Line]:
         """Lines that one chunk of input completes, after at most ``wait`` seconds."""
         if self._serial is None:
             raise Unplugged(f"{self.port}: the port is closed; reconnect first")
@@ -259,28 +269,29 @@ class Board:
         except (OSError, ValueError) as error:
             raise self._unplugged() from error
         self.bytes_in += len(data)
-        return [line for line in self._reader.feed(data) if self._notice(line, greeting)]
+        return [line for line in self._reader.feed(data) if self._notice(line)]
 
-    def _notice(self, line: Line, greeting: bool) -> bool:
+    def _notice(self, line: Line) -> bool:
         """Follow the board's numbering and its announcements; False for a line that is nobody else's matter."""
         if not line.kind:
-            return True
-        if self._sent.strip() == line.text.encode():  # an echo: a prompt, or a terminal that is not raw
-            return greeting and not line.kind
-        answers_greeting = line.kind == "HELLO" and line.fields.get("re") == str(self._greeting)
-        if not greeting:
+            self._said = line.text
+            return self._greeted
+        if line.text.encode() == self._sent.strip():  # an echo: of a prompt, or of a terminal that is not raw
+            return False
+        if self._greeted:
             self._losses.see(line.kind, line.sequence, line.fields)
         if line.kind == "CHANNEL":
             self._announcement.take(line)
             return False
-        if line.kind == "HELLO":
-            hello = self._announcement.take(line)
-            if hello is not None:
-                self.hello = hello
-            if greeting and answers_greeting and hello is not None:
-                self._losses.start_after(line.sequence)
-            return hello is not None if greeting else not answers_greeting
-        return True
+        if line.kind != "HELLO":
+            return self._greeted
+        hello = self._announcement.take(line)
+        self._hello = hello or self._hello
+        answers_greeting = line.fields.get("re") == str(self._greeting)
+        if answers_greeting and hello is not None and not self._greeted:
+            self._greeted = True
+            self._losses.start_after(line.sequence)
+        return self._greeted and not answers_greeting
 
     def _write(self, raw: bytes) -> None:
         if self._serial is None:

@@ -148,6 +148,10 @@ class CsvReader:
             )
         except (ValueError, IndexError):
             raise self._explain(lines, start) from None
+        # loadtxt looks at the chosen columns only, and would take a row with a field too many as it comes.
+        delimiters = len(self._names) - 1
+        if any(line.count(self._delimiter) != delimiters and '"' not in line for line in lines):
+            raise self._explain(lines, start)
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
             row, column = bad[0]

@@ -43,6 +43,11 @@ def _figure(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def _plain(value: float, position: int) -> str:
+    """Tick label of a score: 256, not a power of two."""
+    return f"{value:g}"
+
+
 def _thin(values: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """At most _MOST_POINTS points, the highest of each stretch, so that no peak is lost from the plot."""
     step = -(-len(values) // _MOST_POINTS)
@@ -70,6 +75,7 @@ def _score_over_time(scored: Sequence[Scored]) -> str:
         axes.axvline(start, color=_INK, lw=0.4, alpha=0.4)
     axes.axhline(256, color=_LIMIT, lw=1.2)
     axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter(_plain)
     axes.set_xlabel("time, s (recordings one after the other)")
     axes.set_ylabel("score (256 = threshold)")
     return _svg(figure)
@@ -90,6 +96,7 @@ def _distribution(training: Training, scored: Sequence[Scored]) -> str:
         axes.hist(np.clip(faulty, 4, 32767), bins=bins, color=_FAULT, alpha=0.6, label="labelled as a fault")
     axes.axvline(256, color=_LIMIT, lw=1.2, label="threshold")
     axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(_plain)
     axes.set_xlabel("score")
     axes.set_ylabel("windows")
     axes.legend(frameon=False)

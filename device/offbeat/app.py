@@ -104,8 +104,9 @@ class App:
                 key = b","
             key = b" names="
             for i in range(found):
-                if lines.text(key, self._names[self._indices[i]]):
-                    key = b","
+                if not lines.text(key, self._names[self._indices[i]]):
+                    break  # the names that follow would stand in the place of this one
+                key = b","
         lines.end()
 
     def hello(self, sequence):
@@ -169,6 +170,11 @@ class App:
         self.lines.text(b" mode=", mode)
         self.lines.text(b" why=", quote(why).encode())
         self.lines.end()
+
+    def flush_recording(self):
+        """Send the frames that are held, so that a recording that follows another one leaves none out."""
+        if self._recorder is not None:
+            self._recorder.flush()
 
     def record(self, recorder, seconds):
         """Enter recording mode, announced; it ends by itself."""

@@ -94,6 +94,7 @@ class Listener:
         if not 1 <= seconds <= 86400:
             raise ValueError
         source = app.source
+        app.flush_recording()
         lines = self._answer(b"~ACK ", sequence)
         lines.text(b" rate=", app.rate_text().encode())
         lines.number(b" channels=", len(source.channels))

@@ -7,6 +7,7 @@ from .tables import CRC
 
 _HEX = b"0123456789abcdef"
 _ROOM = 250
+_WIDEST = 11  # characters of the longest number, -1073741824
 
 
 class LineWriter:
@@ -48,7 +49,7 @@ class LineWriter:
             digits[at] = 45
         line = self._line
         length = self._length
-        if length + 12 - at < _ROOM - 10:
+        if length + 12 - at <= _ROOM - 10:
             while at < 12:
                 line[length] = digits[at]
                 length += 1
@@ -63,7 +64,9 @@ class LineWriter:
         self.sequence = (self.sequence + 1) & 0xFFFF
 
     def number(self, key, value):
-        """Add a field. key: bytes, for instance b" s="; value: a small integer."""
+        """Add a field. key: bytes, for instance b" s="; value: a small integer; left out where the line has no room."""
+        if self._length + len(key) + _WIDEST > _ROOM - 10:
+            return
         self._bytes(key)
         self._decimal(value)
 

@@ -6,6 +6,7 @@ LONGEST = 250
 """Characters in the longest line that a board sends, without the line end."""
 
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,:/+-"
+_HEX = "0123456789abcdefABCDEF"  # int() would also take signs, blanks and underscores
 
 
 class LineError(ValueError):
@@ -30,10 +31,9 @@ def unquote(text):
     parts = text.split("%")
     out = bytearray(parts[0].encode())
     for part in parts[1:]:
-        try:
-            out.append(int(part[:2], 16))
-        except ValueError:
+        if len(part) < 2 or part[0] not in _HEX or part[1] not in _HEX:
             raise LineError("form")
+        out.append(int(part[:2], 16))
         out.extend(part[2:].encode())
     try:
         return bytes(out).decode()
@@ -63,22 +63,15 @@ def parse(line):
     for byte in raw:
         if not 32 <= byte < 127:
             raise LineError("form")
-    try:
-        stored = int(bytes(line[-8:]).decode(), 16)
-    except (UnicodeError, ValueError):
-        raise LineError("form")
-    if crc32(raw) & 0xFFFFFFFF != stored:
+    if bytes(line[-8:]) != b"%08x" % (crc32(raw) & 0xFFFFFFFF):
         raise LineError("crc")
     words = [word for word in raw.decode().split(" ") if word]
-    fields = {}
-    try:
-        kind = words[0]
-        sequence = int(words[1])
-    except (IndexError, ValueError):
+    if len(words) < 2 or not words[1].isdigit():
         raise LineError("form")
+    fields = {}
     for word in words[2:]:
         key, mark, value = word.partition("=")
         if not mark or not key:
             raise LineError("form")
         fields[key] = value
-    return kind, sequence & 0xFFFF, fields
+    return words[0], int(words[1]) & 0xFFFF, fields

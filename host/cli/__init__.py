@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from importlib.metadata import version
 
@@ -54,8 +56,20 @@ def application() -> typer.Typer:
     app.callback()(_root)
     for name in COMMANDS:
         module = import_module(f"{__name__}.{name}")
-        app.command(name, epilog=f"Example: {module.EXAMPLE}", no_args_is_help=module.NEEDS_ARGUMENTS)(module.command)
+        register = app.command(name, epilog=f"Example: {module.EXAMPLE}", no_args_is_help=module.NEEDS_ARGUMENTS)
+        register(_guarded(module.command))
     return app
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, with what goes wrong in it turned into a sentence before the framework sees it."""
+
+    @wraps(command)
+    def guarded(*words: object, **options: object) -> None:
+        with exit_codes():
+            command(*words, **options)
+
+    return guarded
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Json
-from .output import console, print_json, progress
+from .output import print_json, progress, say
 
 __all__ = ["command"]
 
@@ -27,11 +27,11 @@ def command(
     from offbeat.host.demo import demo
 
     with progress(json) as show:
-        result = demo(directory, (lambda text: None) if json else lambda text: console.print(text, markup=False), show)
+        result = demo(directory, (lambda text: None) if json else lambda text: say(text), show)
     if json:
         print_json(result.as_dict())
     else:
         verdict = "The demo did all it should" if result.ok else "The demo did not do what it should"
-        console.print(f"{verdict}, in {result.seconds:.0f} s.", style="bold green" if result.ok else "bold red")
+        say(f"{verdict}, in {result.seconds:.0f} s.", style="bold green" if result.ok else "bold red")
     if not result.ok:
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from .options import Json
-from .output import console, print_json, table
+from .output import print_json, say, table
 
 __all__ = ["command"]
 
@@ -28,5 +28,5 @@ def command(json: Json = False) -> None:
         table("", ("what", "", "found", "to get it"), rows)
     if any(finding.needed and not finding.found for finding in findings):
         if not json:
-            console.print("the installation is not complete", style="red")
+            say("the installation is not complete", style="red")
         raise typer.Exit(1)

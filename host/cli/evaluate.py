@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Channels, Json, Label, Rate, Recordings, ScaleOption, open_all
-from .output import console, print_json, progress, table
+from .output import print_json, progress, say, table
 
 __all__ = ["command"]
 
@@ -52,7 +52,7 @@ def command(
     table("", ("measure", "value"), rows)
     for item in result.detections:
         delay = "not detected" if item.delay is None else f"alarm after {item.delay:.2f} s"
-        console.print(f"{item.path}: {item.fault} from {item.start:.2f} s: {delay}", markup=False)
+        say(f"{item.path}: {item.fault} from {item.start:.2f} s: {delay}")
 
 
 def _number(value: float | None) -> str:

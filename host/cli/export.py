@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Json
-from .output import console, print_json
+from .output import print_json, say
 
 __all__ = ["command"]
 
@@ -29,4 +29,4 @@ def command(
     if json:
         print_json({"target": to, "directory": str(out), "files": files})
     else:
-        console.print(f"{out}: {len(files)} files for {to}; README.md there says what to do next", markup=False)
+        say(f"{out}: {len(files)} files for {to}; README.md there says what to do next")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Json, Port
-from .output import console, print_json
+from .output import print_json, say
 
 __all__ = ["command"]
 
@@ -43,10 +43,9 @@ def command(
         monitor.close()
     if not json:
         counts = monitor.summary()
-        console.print(
+        say(
             f"{counts['windows']} windows, {counts['alarms']} alarms, {counts['lost']} lines lost, "
             f"{counts['damaged']} damaged",
-            markup=False,
         )
     if until_alarm and alarmed:
         raise typer.Exit(1)
@@ -60,12 +59,10 @@ def _show(event) -> None:
         filled = min(event.score * _BAR // 512, _BAR)
         style = "red" if event.alarm else "yellow" if event.score >= 256 else "green"
         bar = "#" * filled + "." * (_BAR - filled)
-        console.print(
-            f"{event.window:8d} {event.score:6d} {bar[: _BAR // 2]}|{bar[_BAR // 2 :]}", style=style, markup=False
-        )
+        say(f"{event.window:8d} {event.score:6d} {bar[: _BAR // 2]}|{bar[_BAR // 2 :]}", style=style)
     elif isinstance(event, Alarm):
         reasons = ", ".join(f"{name} {contribution}" for name, contribution in event.reasons)
         text = f"ALARM at window {event.window}, score {event.score}: {reasons}" if event.on else "alarm ended"
-        console.print(text, style="bold red" if event.on else "bold green", markup=False)
+        say(text, style="bold red" if event.on else "bold green")
     else:
-        console.print(event.text(), style="dim", markup=False)
+        say(event.text(), style="dim")

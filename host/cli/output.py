@@ -11,15 +11,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-__all__ = ["console", "print_json", "progress", "table"]
+__all__ = ["print_json", "progress", "say", "table"]
 
-console = Console(highlight=False)
+_console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
 
 
 def print_json(value: object) -> None:
     """One line of JSON on standard output; NaN never appears."""
     print(json.dumps(value, allow_nan=False, sort_keys=False, default=str))
+
+
+def say(text: str, style: str | None = None) -> None:
+    """A line of text of any origin: shown as it is, whole where standard output is no terminal."""
+    _console.print(text, markup=False, style=style, soft_wrap=not _console.is_terminal)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -29,7 +34,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
         shown.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
-    console.print(shown)
+    _console.print(shown)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from .options import Json
-from .output import console, print_json, table
+from .output import print_json, say, table
 
 __all__ = ["command"]
 
@@ -23,4 +23,4 @@ def command(json: Json = False) -> None:
     elif found:
         table("", ("port", "board", "description"), [(p.device, p.board or "-", p.description or "-") for p in found])
     else:
-        console.print("no serial port found; plug a board in, or start a virtual one with `offbeat virtual`")
+        say("no serial port found; plug a board in, or start a virtual one with `offbeat virtual`")

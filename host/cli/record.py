@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Json, Port
-from .output import console, print_json, progress
+from .output import print_json, progress, say
 
 __all__ = ["command"]
 
@@ -34,8 +34,6 @@ def command(
     if json:
         print_json(result.as_dict())
         return
-    console.print(f"{result.path}: {result.frames} samples, {result.seconds:.1f} s", markup=False)
+    say(f"{result.path}: {result.frames} samples, {result.seconds:.1f} s")
     if result.lost_frames:
-        console.print(
-            f"{result.lost_frames} samples were lost in {result.gaps} gaps; train with --allow-gaps", style="yellow"
-        )
+        say(f"{result.lost_frames} samples were lost in {result.gaps} gaps; train with --allow-gaps", style="yellow")

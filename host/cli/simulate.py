@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Json
-from .output import console, print_json, progress
+from .output import print_json, progress, say
 
 __all__ = ["command"]
 
@@ -44,4 +44,4 @@ def command(
         print_json({"path": str(out), "rows": rows, "machine": machine, "sensor": sensor, "rate": rate, "seed": seed,
                     "faults": fault or []})  # fmt: skip
     else:
-        console.print(f"{out}: {rows} samples of a {machine}, {seconds:g} s at {rate:g} Hz", markup=False)
+        say(f"{out}: {rows} samples of a {machine}, {seconds:g} s at {rate:g} Hz")

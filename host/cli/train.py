@@ -10,7 +10,7 @@ import typer
 from offbeat.train.errors import InputError
 
 from .options import Channels, Json, Label, Rate, Recordings, ScaleOption, open_all
-from .output import console, print_json, progress, table
+from .output import print_json, progress, say, table
 
 if TYPE_CHECKING:
     from offbeat.train.training import Training
@@ -91,24 +91,22 @@ def _print(training: Training, out: Path, summary: dict) -> None:
     columns = ("family", "parameters", "injected faults found", "false alarms held out", "integer error (of 256)", "")
     table("Families tried", columns, rows)
     windows, pipeline = training.windows, training.pipeline
-    console.print(
+    say(
         f"\n{windows.normal_windows} normal windows of {windows.window} samples (hop {windows.hop}) at "
         f"{windows.rate:g} Hz, {len(pipeline.features)} features of {len(pipeline.channels)} channels.",
-        markup=False,
     )
-    console.print(f"Chosen: {training.reason}.", markup=False)
-    console.print(f"Threshold: {training.calibration.statement}", markup=False)
+    say(f"Chosen: {training.reason}.")
+    say(f"Threshold: {training.calibration.statement}")
     evaluation = summary.get("evaluation")
     if evaluation and evaluation["faulty_windows"]:
         found = [d for d in evaluation["detections"] if d["delay"] is not None]
-        console.print(
+        say(
             f"On the labelled faults of these recordings: AUROC {_number(evaluation['auroc'])}, "
             f"F1 {_number(evaluation['f1'])}, {len(found)} of {len(evaluation['detections'])} detected.",
-            markup=False,
         )
     for warning in training.warnings:
-        console.print(f"Mind: {warning}.", markup=False, style="yellow")
-    console.print(f"\n{out}/: " + ", ".join(summary["files"]), markup=False)
+        say(f"Mind: {warning}.", style="yellow")
+    say(f"\n{out}/: " + ", ".join(summary["files"]))
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Json, Port
-from .output import console, print_json, progress, table
+from .output import print_json, progress, say, table
 
 __all__ = ["command"]
 
@@ -61,4 +61,4 @@ def _print(report) -> None:
         cells = [(e["window"], e["what"], e["board"], e["host"]) for e in values["examples"]]
         table("First mismatches", columns, cells)
     verdict = "the board computes exactly what the trainer computed" if report.ok else "the board differs"
-    console.print(verdict, style="bold green" if report.ok else "bold red")
+    say(verdict, style="bold green" if report.ok else "bold red")

@@ -3,6 +3,7 @@
 from array import array
 
 import pytest
+
 from offbeat.device.sensors.lis3dh import Lis3dh
 
 

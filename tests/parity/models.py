@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from offbeat.device import modelfile as reader
 from offbeat.train.arithmetic import sine_table
 from offbeat.train.families import Family
@@ -16,9 +17,9 @@ from offbeat.train.families.gaussian import Gaussian
 from offbeat.train.families.kmeans import KMeans
 from offbeat.train.features import KINDS, Feature, extract
 from offbeat.train.modelfile import Decision, Golden, ModelParts, Standardize, build
-from offbeat.train.pipeline import Pipeline
+from offbeat.train.pipeline import Pipeline, cut_windows
 
-__all__ = ["BAND_WINDOWS", "SHAPES", "Case", "cases", "make_case", "make_window", "with_golden"]
+__all__ = ["BAND_WINDOWS", "SHAPES", "Case", "cases", "make_case", "make_window", "near_threshold", "with_golden"]
 
 BAND_WINDOWS = (16, 32, 64, 128, 256, 512, 1024)
 _PLAIN_KINDS = tuple(kind for kind in KINDS if kind != "band")
@@ -173,6 +174,14 @@ def make_case(family: str, window: int, channels: int, seed: int, most: int = 16
             meta={"name": "random", "units": "g", "scales": "0.001"},
         )
     )
+
+
+def near_threshold(case: Case, counts: Window, decision: Decision) -> Case:
+    """The same model, its threshold at the median of a recording's windows, so that scores go over and under it."""
+    vectors = case.pipeline.vectors(case.pipeline.extract(cut_windows(counts, case.model.window, case.model.hop)))
+    family = case.pipeline.family
+    family = family.scaled_to(int(np.median(family.distances(vectors))))
+    return Case(replace(case.parts, parameters=family.parameters(), decision=decision))
 
 
 def with_golden(case: Case, count: int = 3) -> Case:

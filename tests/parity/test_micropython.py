@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from offbeat.train.modelfile import Decision
 from tests.parity.board import KERNELS, Verdict, Worker, started
-from tests.parity.models import BAND_WINDOWS, SHAPES, Case, cases, make_case, make_window
+from tests.parity.models import BAND_WINDOWS, SHAPES, Case, cases, make_case, make_window, near_threshold
 
-MANY = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
-SOME = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+MANY = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+SOME = settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +87,17 @@ def test_every_shape_at_every_spectrum_length(workers: list[Worker], shape: str,
     window=st.sampled_from([8, 16, 21, 32, 64]),
     channels=st.integers(1, 3),
     seed=st.integers(0, 2**31),
+    n=st.integers(1, 4),
+    holdoff=st.integers(0, 4),
 )
 def test_a_recording_gives_the_same_scores_alarms_and_reasons(
-    workers: list[Worker], family: str, window: int, channels: int, seed: int
+    workers: list[Worker], family: str, window: int, channels: int, seed: int, n: int, holdoff: int
 ) -> None:
-    case = make_case(family, window, channels, seed)
     rng = np.random.default_rng(seed)
     shapes = rng.choice(["vibration", "vibration", "vibration", "full scale noise", "constant"], 12)
     counts = np.concatenate([make_window((str(s),) * channels, 2 * window, seed + i) for i, s in enumerate(shapes)])
+    decision = Decision(int(rng.integers(1, n + 1)), n, 250, holdoff)
+    case = near_threshold(make_case(family, window, channels, seed), counts, decision)
     verdicts = case.pipeline.run(counts)
     starts = verdicts.alarm & ~np.concatenate([[False], verdicts.alarm[:-1]])
     position = {name: j for j, name in enumerate(case.pipeline.names)}

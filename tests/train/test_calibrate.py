@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from offbeat.train.budget import duration, parse_budget, rate_in_words
 from offbeat.train.calibrate import calibrate, rate_bound
 from offbeat.train.decision import alarm_starts, alarms

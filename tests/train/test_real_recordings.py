@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from offbeat.train.evaluate import Evaluation, evaluate
 from offbeat.train.recording import Recording, open_recording, read_recording, write_recording
 from offbeat.train.training import Options, train

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from offbeat.train.budget import parse_budget
 from offbeat.train.errors import InputError
 from offbeat.train.evaluate import evaluate

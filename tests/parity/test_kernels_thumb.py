@@ -1,0 +1,199 @@
+"""Every kernel as the boards' machine code, on an emulated Cortex-M0, Cortex-M3 and RISC-V, against CPython.
+
+CPython runs kernels_bytecode.py, so what agrees here agrees with the NumPy statement through test_bounds.py.
+Results and everything that a kernel leaves in its buffers are compared.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from offbeat.device import kernels_bytecode, tables
+from offbeat.train.arithmetic import sine_table
+from tests.parity.board import PACKAGE
+from tests.parity.models import BAND_WINDOWS, SHAPES, make_case, make_window
+from tests.parity.thumb import ARCHITECTURES, ThumbModule
+
+Argument = int | np.ndarray
+Arguments = list[Argument]
+
+_CODES = {np.dtype(np.int16): "h", np.dtype(np.int32): "i", np.dtype(np.uint8): "B"}
+_SHAPE_NAMES = sorted(SHAPES)
+_LOG2 = np.array(tables.LOG2, dtype=np.int16)
+_CRC = np.array(tables.CRC, dtype=np.int16)
+
+
+def in_cpython(name: str, arguments: Arguments) -> tuple[int | None, Arguments]:
+    """Result of a kernel under CPython, and its arguments afterwards."""
+    given = [a if isinstance(a, int) else array(_CODES[a.dtype], a.tolist()) for a in arguments]
+    result = getattr(kernels_bytecode, name)(*given)
+    pairs = zip(given, arguments, strict=True)
+    return result, [after if isinstance(before, int) else np.array(after, before.dtype) for after, before in pairs]
+
+
+def assert_agrees(module: ThumbModule, name: str, arguments: Arguments) -> None:
+    expected, expected_after = in_cpython(name, arguments)
+    given = [argument if isinstance(argument, int) else module.buffer(argument) for argument in arguments]
+    assert module.call(name, *given) == expected, name
+    for i, argument in enumerate(given):
+        if not isinstance(argument, int):
+            assert np.array_equal(argument.array(), expected_after[i]), f"{name}, argument {i}"
+
+
+def _measuring(rng: np.random.Generator, kernel: str) -> Arguments:
+    """A window of one channel in a ring that begins anywhere, with the state that comes before the kernel."""
+    channels = int(rng.integers(1, 5))
+    window = int(rng.choice([8, 16, 33, 256, 1024], p=[0.3, 0.3, 0.2, 0.1, 0.1]))
+    capacity = window + int(rng.integers(1, window + 1))
+    shapes = tuple(str(shape) for shape in rng.choice(_SHAPE_NAMES, channels))
+    ring = make_window(shapes, capacity, int(rng.integers(2**31))).ravel()
+    state = np.zeros(17, dtype=np.int32)
+    state[:5] = rng.integers(capacity), capacity, channels, rng.integers(channels), window
+    if kernel == "scan":
+        return [ring, state]
+    total, after = in_cpython("scan", [ring, state])
+    state = after[1]
+    assert isinstance(state, np.ndarray) and total is not None
+    mean = (total // window - 32768) * 16 + (16 * (total % window) + window // 2) // window
+    highest, lowest = (int(state[5]) - 32768) * 16 - mean, (int(state[6]) - 32768) * 16 - mean
+    exponent = 13 - max(highest, -lowest).bit_length()
+    state[8:11] = mean + 524288, max(exponent, 0), max(-exponent, 0)
+    return [ring, np.zeros(window, dtype=np.int16), state]
+
+
+def _spectral(rng: np.random.Generator, kernel: str) -> Arguments:
+    """A normalised window that has gone through the kernels before this one."""
+    window = int(rng.choice(BAND_WINDOWS, p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05]))
+    counts = make_window((str(rng.choice(_SHAPE_NAMES)),), window, int(rng.integers(2**31)))[:, 0].astype(float)
+    centred = counts - counts.mean()
+    samples = np.round(centred * 8191 / max(np.abs(centred).max(), 1)).astype(np.int16)
+    sine = sine_table(window)
+    steps: list[tuple[str, Arguments]] = [
+        ("weigh", [samples, sine, window]),
+        ("reorder", [samples, window // 2]),
+        ("transform", [samples, sine, window]),
+        ("power", [samples, sine, window]),
+    ]
+    for name, arguments in steps:
+        arguments[0] = samples
+        if name == kernel:
+            return arguments
+        samples = in_cpython(name, arguments)[1][0]
+    first = int(rng.integers(1, window // 2))
+    return [samples, first, int(rng.integers(1, window // 2 - first + 1))]
+
+
+def _log2(rng: np.random.Generator, kernel: str) -> Arguments:
+    high = int(rng.integers(2**30)) >> int(rng.integers(31))
+    return [high, int(rng.integers(2**16)) >> int(rng.integers(17)), _LOG2]
+
+
+def _standardize(rng: np.random.Generator, kernel: str) -> Arguments:
+    case = make_case("gaussian", 64, 2, int(rng.integers(2**31)))
+    near = rng.integers(-(2**20), 2**20, case.count) >> rng.integers(0, 18, case.count)
+    vector = np.zeros(3 * case.count, dtype=np.int16)
+    parameters = np.frombuffer(case.model.standardize, "<i2").copy()
+    return [near.astype(np.int32), parameters, vector, case.count]
+
+
+def _scores(rng: np.random.Generator, count: int, places: int) -> np.ndarray:
+    vector = np.zeros(places * count, dtype=np.int16)
+    vector[:count] = rng.choice([rng.integers(-8191, 8192, count), rng.choice([-8191, 8191], count)])
+    return vector
+
+
+def _gaussian(rng: np.random.Generator, kernel: str) -> Arguments:
+    case = make_case("gaussian", 64, 2, int(rng.integers(2**31)))
+    shifts = np.frombuffer(case.model.parameters, np.uint8, case.count, 8).copy()
+    weights = np.frombuffer(case.model.parameters, "<i2", offset=8 + (case.count + 3) // 4 * 4).copy()
+    arguments: Arguments = [weights, shifts, _scores(rng, case.count, 3), case.count]
+    return arguments if kernel == "mahalanobis" else in_cpython("mahalanobis", arguments)[1]
+
+
+def _centroids(rng: np.random.Generator, kernel: str) -> Arguments:
+    count, clusters = int(rng.integers(1, 20)), int(rng.integers(1, 5))
+    spread = int(rng.choice([100, 8191, 32768]))
+    centroids = rng.integers(-spread, spread, clusters * count).astype(np.int16)
+    return [centroids, _scores(rng, count, 2), count * int(rng.integers(clusters)), count]
+
+
+def _line(rng: np.random.Generator, kernel: str) -> Arguments:
+    length = int(rng.integers(0, 262))
+    return [rng.integers(0, 256, 262).astype(np.uint8), length, _CRC, np.zeros(2, dtype=np.int16)]
+
+
+MAKE_ARGUMENTS: dict[str, Callable[[np.random.Generator, str], Arguments]] = {
+    "scan": _measuring,
+    "normalise": _measuring,
+    "weigh": _spectral,
+    "reorder": _spectral,
+    "transform": _spectral,
+    "power": _spectral,
+    "band": _spectral,
+    "log2_q10": _log2,
+    "standardize": _standardize,
+    "mahalanobis": _gaussian,
+    "whitened_back": _gaussian,
+    "centroid_distance": _centroids,
+    "crc32_of_line": _line,
+}
+
+
+@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+def module(request: pytest.FixtureRequest) -> ThumbModule:
+    return ThumbModule(PACKAGE / "kernels_viper.py", architecture=request.param)
+
+
+def test_every_kernel_is_here(module: ThumbModule) -> None:
+    assert sorted(module.functions) == sorted(MAKE_ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", sorted(MAKE_ARGUMENTS))
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**31))
+def test_kernel_agrees(module: ThumbModule, name: str, seed: int) -> None:
+    assert_agrees(module, name, MAKE_ARGUMENTS[name](np.random.default_rng(seed), name))
+
+
+@pytest.mark.parametrize("shape", _SHAPE_NAMES)
+def test_the_longest_spectrum_agrees(module: ThumbModule, shape: str) -> None:
+    """1024 samples at full scale through weigh, reorder, transform, power and band, each on the one before."""
+    counts = make_window((shape,), 1024, seed=5)[:, 0]
+    samples, sine = (counts >> 2).astype(np.int16), sine_table(1024)
+    steps: list[tuple[str, Arguments]] = [
+        ("weigh", [sine, 1024]),
+        ("reorder", [512]),
+        ("transform", [sine, 1024]),
+        ("power", [sine, 1024]),
+        ("band", [1, 511]),
+    ]
+    for name, rest in steps:
+        assert_agrees(module, name, [samples, *rest])
+        samples = in_cpython(name, [samples, *rest])[1][0]
+
+
+@pytest.mark.parametrize("bits", range(46))
+def test_logarithm_agrees_at_every_power_of_two(module: ThumbModule, bits: int) -> None:
+    for value in {2**bits - 1, 2**bits, 2**bits + 1, 3 << bits >> 1}:
+        assert_agrees(module, "log2_q10", [value >> 16, value & 0xFFFF, _LOG2])
+
+
+def test_the_largest_gaussian_agrees(module: ThumbModule) -> None:
+    """255 features, each row as long as the format allows and every standard score saturated."""
+    count = 255
+    weights, signs = [], np.where(np.arange(count) % 3 == 0, -1, 1)
+    for i in range(count):
+        row = np.full(i + 1, 65535 // (i + 1))
+        weights.append(np.clip(row, 0, 32767) * signs[: i + 1])
+    packed = np.concatenate(weights).astype(np.int16)
+    vector = np.concatenate([8191 * signs, np.zeros(2 * count)]).astype(np.int16)
+    for shift in (6, 24):
+        arguments: Arguments = [packed, np.full(count, shift, dtype=np.uint8), vector, count]
+        assert_agrees(module, "mahalanobis", arguments)
+        assert_agrees(module, "whitened_back", in_cpython("mahalanobis", arguments)[1])
