@@ -160,7 +160,7 @@ def _column_names(names: tuple[str, ...]) -> tuple[str, ...]:
     taken = {"t", "label"}
     result = []
     for name in names:
-        plain = re.sub(r"[^\w.:/+-]+", "_", name)
+        plain = re.sub(r"[^\w.:/+-]+", "_", name) or "channel"
         unique, number = plain, 2
         while unique in taken:
             unique, number = f"{plain}_{number}", number + 1

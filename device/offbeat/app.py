@@ -201,12 +201,19 @@ def misfit(model, source):
     if abs(model.rate_millihertz - source.rate_millihertz) * 50 > model.rate_millihertz:
         return "rate"
     for ours, theirs in zip(model.meta.get("scales", "").split(","), source.scales):
-        if ours and theirs and abs(float(ours) - float(theirs)) * 100 > abs(float(theirs)):
+        if ours and theirs and not _within_a_percent(ours, theirs):
             return "range"
     sensor = model.meta.get("sensor", "")
     if sensor and source.sensor and sensor != source.sensor:
         return "sensor"
     return ""
+
+
+def _within_a_percent(ours, theirs):
+    try:
+        return abs(float(ours) - float(theirs)) * 100 <= abs(float(theirs))
+    except ValueError:  # a model's meta is anybody's text
+        return False
 
 
 def feature_names(model):

@@ -128,6 +128,8 @@ class Listener:
     def _run(self, sequence, fields):
         app = self._app
         number = int(fields["n"])
+        if not 0 <= number < 1 << 30:
+            raise ValueError
         if app.detector is None or self._window is None:
             self._refuse(sequence, "model" if app.detector is None else "window")
             return

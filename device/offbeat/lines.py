@@ -64,7 +64,7 @@ class LineWriter:
         self.sequence = (self.sequence + 1) & 0xFFFF
 
     def number(self, key, value):
-        """Add a field. key: bytes, for instance b" s="; value: a small integer; left out where the line has no room."""
+        """Add a field, where the line has room. key: bytes, for instance b" s="; value: a small integer."""
         if self._length + len(key) + _WIDEST > _ROOM - 10:
             return
         self._bytes(key)

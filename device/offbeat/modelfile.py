@@ -23,6 +23,8 @@ META, FEATURES, SINE, STANDARDIZE, PARAMETERS, DECISION, GOLDEN = 1, 2, 3, 4, 5,
 OPTIONAL = 1
 """Flag of a section that a reader may pass over when it does not know the kind."""
 
+_UNIT_CIRCLE = (1 << 29) + (1 << 15)  # half of 32768^2, and what rounding adds to it
+
 BAND = 7
 """Number of the feature kind that needs the spectrum; higher kinds are unknown to this reader."""
 
@@ -63,6 +65,7 @@ class Model:
         _need(not why, why)
         self.decision = _decision(sections[DECISION])
         self.golden = sections.get(GOLDEN, memoryview(b""))
+        self.golden_windows()  # refuses a section that its count does not fit
 
     @property
     def name(self):
@@ -125,9 +128,14 @@ def _sine(section, features, window):
     for feature in features:
         if feature[0] == BAND:
             _need(section is not None, "the model has bands but no sine table")
-            _need(len(section) == 2 * (window // 4 + 1), "the sine table has a wrong length")
-            for at in range(1, len(section), 2):
-                _need(section[at] < 128, "the sine table has a negative entry")
+            quarter = window // 4
+            _need(len(section) == 2 * (quarter + 1), "the sine table has a wrong length")
+            for i in range(quarter + 1):
+                (sine,) = struct.unpack_from("<h", section, 2 * i)
+                (cosine,) = struct.unpack_from("<h", section, 2 * (quarter - i))
+                _need(sine >= 0, "the sine table has a negative entry")
+                # sine^2 + cosine^2 is 1, or each stage of the transform could grow; halved to stay in 31 bits
+                _need((sine * sine >> 1) + (cosine * cosine >> 1) <= _UNIT_CIRCLE, "the sine table holds no sine")
             return section
     return memoryview(b"")
 

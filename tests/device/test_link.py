@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from offbeat.device import checksum, link
 
+from offbeat.device import checksum, link
 from tests.parity.board import KERNELS, Worker, started
 
 QUICK = settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))

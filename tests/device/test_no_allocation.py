@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from offbeat.train.families.gaussian import Gaussian
 from offbeat.train.families.kmeans import KMeans
 from offbeat.train.features import KINDS, Feature
 from offbeat.train.modelfile import Decision, ModelParts, Standardize
-
 from tests.parity.board import KERNELS, Worker, packed, started
 from tests.parity.models import Case
 

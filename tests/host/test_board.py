@@ -128,7 +128,7 @@ def test_an_answered_hello_is_no_restart() -> None:
 
 
 def test_wrong_port_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such port; (the ports there are|no serial port is to be seen)"):
+    with pytest.raises(InputError, match=r"no such port; (the ports there are|no serial port is to be seen)"):
         Board.open(str(tmp_path / "ttyNONE"))
 
 
@@ -227,6 +227,17 @@ def test_names_and_scales_of_a_stranger_are_harmless() -> None:
         assert board.hello.channels == ("x\\x1b",)
         assert board.hello.scales == (1.0,)
         assert (board.hello.window, board.hello.model, board.hello.viper) == (0, "none", False)
+
+
+def test_lines_that_come_with_the_answer_to_hello_are_kept_and_those_before_it_are_not() -> None:
+    def answer(raw: bytes) -> bytes:
+        scores = [device.line("SCORE", ("n", n)) for n in range(3)]
+        return scores[0] + device.hello(link.parse(raw)[1]) + device.line("SCORE", ("n", 3)) + b"print\n"
+
+    device = ScriptedDevice(answer)
+    with device, Board.open(device.port, timeout=2.0) as board:
+        assert [line.text[:8] for line in board.lines(timeout=0.05)] == ["~SCORE 5", "print"]
+        assert board.lost == 0
 
 
 def test_a_command_is_sent_again_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_control_c_gives_the_prompt_and_control_d_starts_again(model: Path) -> N
         with serial.Serial(virtual.port, timeout=0.02, exclusive=True) as port:
             assert b"KeyboardInterrupt" in talk(port, b"\x03", b">>> ")
             assert b"42" in talk(port, b"6*7\r", b"42")
-        with pytest.raises(BoardError, match="MicroPython prompt.*Ctrl-D"):
+        with pytest.raises(BoardError, match=r"MicroPython prompt.*Ctrl-D"):
             Board.open(virtual.port, timeout=0.3)
         with serial.Serial(virtual.port, timeout=0.02, exclusive=True) as port:
             assert b"~HELLO 2 " in talk(port, b"\r\x04", b"~SCORE ")
@@ -176,9 +176,11 @@ def test_a_source_that_ends(model: Path) -> None:
 
 def test_an_alarm(model: Path) -> None:
     frames = np.concatenate([hum(3.0), 4 * hum(1.0)])
-    with VirtualBoard(source=source(frames, loop=False), model=model, speed=5.0) as virtual:
-        with Board.open(virtual.port) as board:
-            alarm = next(line for line in board.lines(timeout=10.0) if line.kind == "ALARM")
+    with (
+        VirtualBoard(source=source(frames, loop=False), model=model, speed=5.0) as virtual,
+        Board.open(virtual.port) as board,
+    ):
+        alarm = next(line for line in board.lines(timeout=10.0) if line.kind == "ALARM")
     assert alarm.fields["on"] == "1"
     assert alarm.integer("n") * 16 + 32 > 3.0 * RATE
     assert alarm.integer("s") >= 256
@@ -221,7 +223,7 @@ def test_bad_heap(heap: str) -> None:
 
 
 def test_missing_model(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none.beat: cannot be read"):
+    with pytest.raises(InputError, match=r"none\.beat: cannot be read"):
         VirtualBoard(source=source(), model=tmp_path / "none.beat").start()
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-__all__ = ["KERNELS", "PACKAGE", "AppWorker", "Verdict", "Worker", "micropython", "started"]
+__all__ = ["KERNELS", "PACKAGE", "AppWorker", "Verdict", "Worker", "micropython", "packed", "started"]
 
 PACKAGE = Path(__file__).parents[2] / "device" / "offbeat"
 KERNELS = ("viper", "bytecode")
@@ -72,12 +72,10 @@ class Worker:
         if kernels == "bytecode":
             (path / "offbeat" / "kernels_viper.py").unlink()
         self.kernels = kernels
-        self._errors = (directory / f"{kernels}.errors").open("w+b")
         self._process = subprocess.Popen(
             [micropython(), "-X", "heapsize=64M", str(_WORKER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
             env={**os.environ, "MICROPYPATH": str(path)},
         )
 
@@ -88,13 +86,13 @@ class Worker:
         try:
             self._process.stdin.write(struct.pack("<II", len(name), len(payload)) + name + payload)
             self._process.stdin.flush()
-            (length,) = struct.unpack("<I", self._process.stdout.read(4))
+            failed, length = struct.unpack("<BI", self._process.stdout.read(5))
         except (OSError, struct.error):
-            self._process.wait(10)
-            self._errors.seek(0)
-            complaint = self._errors.read().decode(errors="replace")
-            raise AssertionError(f"MicroPython ({self.kernels}) ended during {what}: {complaint}") from None
-        return self._process.stdout.read(length)
+            ended = self._process.wait(10)
+            raise AssertionError(f"MicroPython ({self.kernels}) ended during {what} with {ended}") from None
+        answer = self._process.stdout.read(length)
+        assert not failed, f"MicroPython ({self.kernels}) in {what}: {answer.decode(errors='replace')}"
+        return answer
 
     def ask_each(self, what: str, items: Iterable[bytes]) -> list[bytes]:
         """Like ask(), with a list both ways."""
@@ -120,10 +118,10 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        with suppress(OSError):
+            self._process.stdin.close()
         self._process.wait(10)
         self._process.stdout.close()
-        self._errors.close()
 
 
 class AppWorker:

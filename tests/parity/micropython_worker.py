@@ -1,10 +1,11 @@
 """Runs under MicroPython: reads requests on stdin, answers on stdout, until stdin ends. Its host is board.py.
 
-A request is two little-endian words, the lengths of name and payload, then both; an answer is its length and
-its bytes. The name is that of a function in REQUESTS.
+A request is two little-endian words, the lengths of name and payload, then both; an answer is a byte, 1 for
+a traceback instead of one, its length and its bytes. The name is that of a function in REQUESTS.
 """
 
 import gc
+import io
 import json
 import struct
 import sys
@@ -93,7 +94,7 @@ def parse_models(data):
             modelfile.parse(file)
             answers.append(b"ok")
         except Exception as error:
-            answers.append(("%s: %s" % (type(error).__name__, error)).encode())
+            answers.append(f"{type(error).__name__}: {error}".encode())
     return packed(answers)
 
 
@@ -153,7 +154,7 @@ def write_lines(data):
         output = Collected()
         writer = lines.LineWriter(output.write)
         writer.sequence = sequence
-        writer.begin(("~%s " % kind).encode())
+        writer.begin(f"~{kind} ".encode())
         for method, key, value in fields:
             if method == "text":
                 value = value.encode()
@@ -186,7 +187,7 @@ class MadeUp:
     """A source of noise, now and then louder; `available` frames are there to be taken."""
 
     def __init__(self, channels, rate_millihertz, loud_every=0):
-        self.channels = tuple("c%d" % i for i in range(channels))
+        self.channels = tuple(f"c{i}" for i in range(channels))
         self.units = ("g",) * channels
         self.scales = ("0.001",) * channels
         self.sensor = "made up"
@@ -325,18 +326,24 @@ REQUESTS = {
 
 
 def main():
-    given = sys.stdin.buffer
+    given, taken = sys.stdin.buffer, sys.stdout.buffer
     while True:
         head = given.read(8)
         if len(head) < 8:
             return
         name, payload = struct.unpack("<II", head)
         name = given.read(name).decode()
-        answer = REQUESTS[name](given.read(payload))
+        failed = 0
+        try:
+            answer = REQUESTS[name](given.read(payload))
+        except Exception as error:
+            text = io.StringIO()
+            sys.print_exception(error, text)
+            answer, failed = text.getvalue(), 1
         if isinstance(answer, str):
             answer = answer.encode()
-        sys.stdout.buffer.write(struct.pack("<I", len(answer)))
-        sys.stdout.buffer.write(answer)
+        taken.write(struct.pack("<BI", failed, len(answer)))
+        taken.write(answer)
 
 
 main()

@@ -11,8 +11,8 @@ from array import array
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from offbeat.device import tables
 from offbeat.train.arithmetic import SMALL_INTEGER_MAX, sine_table
 from offbeat.train.decision import alarms
@@ -23,7 +23,6 @@ from offbeat.train.features import KINDS, Feature, extract
 from offbeat.train.modelfile import Decision, ModelParts, Standardize
 from offbeat.train.pipeline import standardized
 from offbeat.train.spectrum import power_spectrum
-
 from tests.parity import checked
 from tests.parity.models import BAND_WINDOWS, SHAPES, Case, cases, make_window
 

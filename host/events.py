@@ -1,0 +1,196 @@
+"""What a board says while it is watched, as records: scores, alarms with reasons, its health."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .errors import BoardError
+from .lines import Line
+
+__all__ = [
+    "Alarm",
+    "Connected",
+    "Disconnected",
+    "Event",
+    "Health",
+    "Log",
+    "Mode",
+    "Score",
+    "Silence",
+    "event_of",
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. kind: its name in logs; the text of a board in it is printable."""
+
+    kind: ClassVar[str] = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {"event": self.kind, **dataclasses.asdict(self)}
+
+    def text(self) -> str:
+        """One line for a person."""
+        return self.kind + "".join(f" {key}={value}" for key, value in dataclasses.asdict(self).items())
+
+
+@dataclass(frozen=True)
+class Score(Event):
+    """A window. window: its number; score: 256 is the threshold; alarm: the board is in alarm; microseconds: from
+    counts to verdict."""
+
+    kind: ClassVar[str] = "score"
+    window: int
+    score: int
+    alarm: bool
+    microseconds: int
+
+
+@dataclass(frozen=True)
+class Alarm(Event):
+    """An alarm starts (on) or ends. window, score: of the window that did it; reasons: up to three features and what
+    each adds to the score, largest first; empty at an end, and where the board's own line was not heard."""
+
+    kind: ClassVar[str] = "alarm"
+    on: bool
+    window: int
+    score: int
+    reasons: tuple[tuple[str, int], ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        reasons = [{"feature": name, "contribution": contribution} for name, contribution in self.reasons]
+        return {**super().as_dict(), "reasons": reasons}
+
+    def text(self) -> str:
+        """One line for a person."""
+        because = ", ".join(f"{name} {contribution}" for name, contribution in self.reasons)
+        what = "ALARM" if self.on else "alarm ended"
+        return f"{what} at window {self.window}, score {self.score}" + (f": {because}" if because else "")
+
+
+@dataclass(frozen=True)
+class Health(Event):
+    """How a board is doing. up: seconds; heap, allocated: bytes free and taken; windows: scored; lost: samples that
+    came too fast; bad: damaged lines that it heard."""
+
+    kind: ClassVar[str] = "health"
+    up: int
+    heap: int
+    allocated: int
+    windows: int
+    lost: int
+    bad: int
+
+
+@dataclass(frozen=True)
+class Mode(Event):
+    """What the board does: score, record or idle, and why, in its own word."""
+
+    kind: ClassVar[str] = "mode"
+    mode: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Log(Event):
+    """A plain line of the board, or a record that is not understood."""
+
+    kind: ClassVar[str] = "log"
+    message: str
+
+    def text(self) -> str:
+        """One line for a person."""
+        return self.message
+
+
+@dataclass(frozen=True)
+class Connected(Event):
+    """A board answers: at the beginning, after unplugging (again), and after a restart. model: identity, or none."""
+
+    kind: ClassVar[str] = "connected"
+    port: str
+    board: str
+    unique: str
+    model: str
+    sensor: str
+    mode: str
+    again: bool
+
+    def text(self) -> str:
+        """One line for a person."""
+        doing = {"score": f"scores with model {self.model}", "record": "is recording"}
+        what = doing.get(
+            self.mode, "has no model" if self.model == "none" else "does not score: its model does not fit"
+        )
+        return f"{self.port}: {self.board} {self.unique}{' is back and' if self.again else ''} {what}"
+
+
+@dataclass(frozen=True)
+class Disconnected(Event):
+    """The port vanished; the monitor waits for its return."""
+
+    kind: ClassVar[str] = "disconnected"
+    port: str
+
+    def text(self) -> str:
+        """One line for a person."""
+        return f"{self.port}: unplugged, waiting for the port to come back"
+
+
+@dataclass(frozen=True)
+class Silence(Event):
+    """Nothing was heard for so many seconds, though a board says something every ten."""
+
+    kind: ClassVar[str] = "silence"
+    seconds: int
+
+    def text(self) -> str:
+        """One line for a person."""
+        return f"nothing heard for {self.seconds} s: is the board stuck? Reset it"
+
+
+def event_of(line: Line) -> Event | None:
+    """The event that a board's line stands for; None for answers to commands and for raw data.
+
+    Whatever is not understood is a Log.
+    """
+    try:
+        return _known(line)
+    except BoardError:
+        return Log(line.text)
+
+
+def _known(line: Line) -> Event | None:
+    fields = line.fields
+    match line.kind:
+        case "SCORE":
+            return Score(line.integer("n"), line.integer("s"), fields.get("a") == "1", line.integer("us"))
+        case "ALARM":
+            on = fields.get("on") == "1"
+            return Alarm(on, line.integer("n"), line.integer("s"), _reasons(fields) if on else ())
+        case "HEALTH":
+            return Health(*map(line.integer, ("up", "heap", "alloc", "windows", "lost", "bad")))
+        case "MODE":
+            return Mode(fields.get("mode", ""), fields.get("why", ""))
+        case "ACK" | "NAK" | "RESULT" | "FEATURES" | "RAW":
+            return None
+    return Log(line.text)
+
+
+def _reasons(fields: dict[str, str]) -> tuple[tuple[str, int], ...]:
+    """Features with their contributions; one whose name had no room in the line goes by its number."""
+    names = fields.get("names", "").split(",") if fields.get("names") else []
+    reasons = []
+    for place, part in enumerate(fields.get("why", "").split(",")):
+        index, _, contribution = part.partition(":")
+        try:
+            value = int(contribution)
+        except ValueError:
+            continue
+        reasons.append((names[place] if place < len(names) else f"feature {index}", value))
+    return tuple(reasons)

@@ -1,0 +1,49 @@
+"""What all tests share: where the real recordings are, and how hypothesis searches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Equal on every run and machine: a failure is a failure, and a busy computer is none.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.load_profile("ci")
+
+_BESIDE = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+def _data_directory() -> Path | None:
+    """Where the recordings are: $OFFBEAT_DATA, or shared/data beside the repository; None without them."""
+    named = os.environ.get("OFFBEAT_DATA")
+    directory = Path(named) if named else _BESIDE
+    return directory if directory.is_dir() else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("needs_shared") is None or _data_directory() is not None:
+        return
+    reason = (
+        f"needs the real recordings: neither {os.environ.get('OFFBEAT_DATA') or '$OFFBEAT_DATA'} nor {_BESIDE} is there"
+    )
+    if os.environ.get("OFFBEAT_CI") == "1":
+        pytest.fail(f"{reason}, and OFFBEAT_CI=1 says that they must be", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Directory of a set of real recordings by its name; for tests that are marked needs_shared."""
+
+    def find(name: str) -> Path:
+        directory = _data_directory()
+        assert directory is not None, "mark this test with needs_shared"
+        path = directory / name
+        if not path.is_dir():
+            pytest.fail(f"{path}: there is no such set of recordings", pytrace=False)
+        return path
+
+    return find

@@ -1,0 +1,82 @@
+"""Models with several lines of features, boards whose software misbehaves, and a source that counts its frames."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offbeat.device import modelfile as reader
+from offbeat.host.virtual import VirtualBoard
+from offbeat.train.arithmetic import sine_table
+from offbeat.train.families import FAMILIES
+from offbeat.train.features import KINDS, Feature, extract
+from offbeat.train.modelfile import Decision, Golden, ModelParts, Standardize, build
+from offbeat.train.pipeline import Pipeline, cut_windows, standardized
+from offbeat.train.spectrum import band_edges
+from tests.host.small import CHANNELS, RATE, SCALES, hum
+
+WINDOW = 64
+HOP = 32
+PERIOD = 30000
+
+
+def counting(frames: int) -> NDArray[np.int16]:
+    """Frames int16 [n, 2] that tell their own number, modulo PERIOD."""
+    number = np.arange(frames) % PERIOD
+    return np.stack([number, -number], axis=1).astype(np.int16)
+
+
+def whole_model(family: str, golden: int = 3, seed: int = 0) -> bytes:
+    """A model file with every kind of feature, more than one FEATURES line holds, fitted to the hum."""
+    bands = [("band", first, bins) for first, bins in band_edges(WINDOW, 6)]
+    kinds = [*((kind, 0, 0) for kind in KINDS[:-1]), *bands]
+    features = tuple(Feature(kind, c, first, bins) for c in range(2) for kind, first, bins in kinds)
+    windows = cut_windows(hum(60.0, seed=seed), WINDOW, HOP)
+    found = extract(windows, features, sine_table(WINDOW))
+    scales = tuple(_scale(column) for column in found.T)
+    vectors = standardized(found, scales)
+    fitted = FAMILIES[family].fit(vectors / 128.0, seed=seed)
+    fitted = fitted.scaled_to(2 * int(fitted.distances(vectors).max()))
+    parts = ModelParts(
+        family=fitted.number, channels=CHANNELS, window=WINDOW, hop=HOP, rate=RATE, features=features,
+        standardize=scales, parameters=fitted.parameters(), decision=Decision(1, 2, 256, 0),
+        meta={"name": f"whole {family}", "scales": ",".join(map(repr, SCALES)), "sensor": "noise"},
+        golden=[Golden(w, f, int(s)) for w, f, s in zip(windows, found, fitted.score(vectors), strict=True)][:golden],
+    )  # fmt: skip
+    return build(parts)
+
+
+def _scale(column: NDArray[np.int32]) -> Standardize:
+    deviation = float(column.std()) + 1.0
+    shift = min(15, int(np.floor(np.log2(16383 * deviation / 128))))
+    return Standardize(round(column.mean()), min(16383, round(128 / deviation * 2**shift)), 0, shift)
+
+
+def names_of(model: bytes) -> tuple[str, ...]:
+    """Names of a model's features."""
+    return Pipeline(reader.parse(model)).names
+
+
+def run_first(virtual: VirtualBoard, code: str) -> None:
+    """Start the board anew with this MicroPython code before its own main.py."""
+    main = virtual.flash / "main.py"
+    main.write_text(code + main.read_text())
+    virtual.reset()
+
+
+def lose_lines(kind: str, condition: str) -> str:
+    """Code for run_first(): lines of a kind never arrive where the condition on their number n holds."""
+    return f"""
+from offbeat.lines import LineWriter
+_end = LineWriter.end
+_seen = 0
+def _noisy(self):
+    global _seen
+    if bytes(self._line[:{len(kind) + 2}]) == b"~{kind} ":
+        n = _seen
+        _seen += 1
+        if {condition}:
+            return
+    _end(self)
+LineWriter.end = _noisy
+"""
