@@ -82,7 +82,8 @@ def _compile(directory: Path) -> str:
     ran = subprocess.run([str(program)], capture_output=True, text=True, timeout=60, check=False)
     if ran.returncode:
         raise OffbeatError(f"{program} found a difference: {ran.stdout.strip()}")
-    return f"compiled without a warning by {Path(compiler).name}; its self-test says: {ran.stdout.strip().splitlines()[-1]}"
+    said = ran.stdout.strip().splitlines()[-1]
+    return f"compiled without a warning by {Path(compiler).name}; its self-test says: {said}"
 
 
 def _watch(port: str) -> tuple[Alarm | None, int, int]:
@@ -125,7 +126,13 @@ def demo(directory: Path, say: Say, progress: Callable[[str, float], None] = lam
     stream = SimulatedStream(machine="fan", rate=_RATE, seed=3)
     with VirtualBoard(model=model, source=stream) as board:
         say(f"4. Started a virtual board, real MicroPython with the files of device/, on {board.port}.")
-        validation = validate(model, str(board.port), replay=faulty, windows=300, progress=lambda done, total: progress("validating", done / total))  # fmt: skip
+        validation = validate(
+            model,
+            str(board.port),
+            replay=faulty,
+            windows=300,
+            progress=lambda done, total: progress("validating", done / total),
+        )
     values = validation.as_dict()
     say(f"5. Validated over serial: {values['windows']} windows, {values['numbers']} numbers compared, "
         f"{values['mismatches']} mismatches.")  # fmt: skip

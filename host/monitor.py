@@ -224,4 +224,5 @@ def _open_log(path: Path) -> TextIO:
                     file.write(b"\n")
         return path.open("a", encoding="ascii")
     except OSError as error:
-        raise InputError(f"{path}: the log cannot be opened ({error.strerror or error}); name another with --log") from None
+        why = error.strerror or error
+        raise InputError(f"{path}: the log cannot be opened ({why}); name another with --log") from None

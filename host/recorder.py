@@ -240,7 +240,13 @@ class Recorder:
             self._board.reconnect(max(0.0, deadline - time.monotonic()))
             self._check_same()
         except Unplugged as error:
-            self.failure = InputError(f"{error}; plug the board in and record again")
+            port = self._board.port
+            away = f"{port}: unplugged, and not back within {self._give_up_after:g} s"
+            self.failure = InputError(
+                f"{error}; reset the board and record again"
+                if Path(port).exists()
+                else f"{away}; plug the board in again"
+            )
             return False
         except InputError as error:
             self.failure = error

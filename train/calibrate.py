@@ -57,8 +57,8 @@ class Calibration:
         needed = duration(rate_bound(0, 1.0) / self.budget.per_hour)
         return (
             f"{data} support at best {rate_in_words(self.promised)} at 95 % confidence, not {self.budget.text}: "
-            f"the threshold stands a fifth above the highest level of the held-out data. {self.budget.text} takes {needed} "
-            "of normal data without a false alarm."
+            f"the threshold stands a fifth above the highest level of the held-out data. "
+            f"{self.budget.text} takes {needed} of normal data without a false alarm."
         )
 
 

@@ -105,8 +105,8 @@ def scale_features(features: Int32, kinds: Sequence[Feature], least: Sequence[fl
     """Integer scale of each feature of normal windows int32 [W, F]: 128 units a standard deviation.
 
     least: of each feature, see least_deviations(): a feature that never moved in training shall not alarm at its
-    first quantization step. The centre is the median. The deviation of a mean is at least, half its whole range, because
-    means wander slowly and a recording shows a part of their way only.
+    first quantization step. The centre is the median. The deviation of a mean is at least
+    half its whole range, because means wander slowly and a recording shows a part of their way only.
     """
     scales = []
     for values, feature, smallest in zip(features.T, kinds, least, strict=True):

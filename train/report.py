@@ -43,7 +43,7 @@ def _figure(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _plain(value: float, position: int) -> str:
+def _plain(value: float, position: float) -> str:
     """Tick label of a score: 256, not a power of two."""
     return f"{value:g}"
 

@@ -212,8 +212,8 @@ def _doubts(chosen: Candidate, windows: WindowSet) -> list[str]:
         highest -= len(stretch.features)
     return [
         f"the model finds only {chosen.mean_detected:.0%} of injected faults, because some of the normal data are "
-        f"unlike the rest: most of all {stretch.path} at {second:.1f} s; train one model for each way of running, or leave "
-        "that part out"
+        f"unlike the rest: most of all {stretch.path} at {second:.1f} s; train one model for each way of running, "
+        "or leave that part out"
     ]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Json, Port
 from .output import print_json, say
+
+if TYPE_CHECKING:
+    from offbeat.host.monitor import Event
 
 __all__ = ["command"]
 
@@ -51,7 +54,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _show(event) -> None:
+def _show(event: Event) -> None:
     from offbeat.host.monitor import Alarm, Score
 
     if isinstance(event, Score):

@@ -13,6 +13,7 @@ from .options import Channels, Json, Label, Rate, Recordings, ScaleOption, open_
 from .output import print_json, progress, say, table
 
 if TYPE_CHECKING:
+    from offbeat.train.modelfile import Decision
     from offbeat.train.training import Training
 
 __all__ = ["command"]
@@ -68,7 +69,7 @@ def command(
         _print(training, out, written.summary)
 
 
-def _decision(votes: str, holdoff: int):
+def _decision(votes: str, holdoff: int) -> Decision:
     from offbeat.train.modelfile import Decision
 
     try:

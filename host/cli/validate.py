@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Json, Port
 from .output import print_json, progress, say, table
+
+if TYPE_CHECKING:
+    from offbeat.host.validate import ValidationReport
 
 __all__ = ["command"]
 
@@ -43,7 +46,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _print(report) -> None:
+def _print(report: ValidationReport) -> None:
     values = report.as_dict()
     latency = values["latency_us"]
     rows = [

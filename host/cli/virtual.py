@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Json
 from .output import print_json
+
+if TYPE_CHECKING:
+    from offbeat.host.virtual import VirtualBoard
 
 __all__ = ["command"]
 
@@ -52,7 +55,7 @@ def command(
             return
 
 
-def _obey(board) -> None:
+def _obey(board: VirtualBoard) -> None:
     """Carry out words from standard input until it ends."""
     import time
 

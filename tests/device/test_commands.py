@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from offbeat.device import link
 from offbeat.train.modelfile import Golden
-
 from tests.parity.board import KERNELS, AppWorker, Worker, started
 from tests.parity.models import Case, make_case, make_window, with_golden
 
@@ -329,7 +329,8 @@ def test_selftest_passes(board: AppWorker) -> None:
 def test_selftest_finds_a_wrong_vector(worker: Worker, case: Case) -> None:
     good = case.parts.golden
     wrong_score = Golden(good[0].window, good[0].features, good[0].score + 1)
-    wrong_feature = Golden(good[1].window, good[1].features + np.eye(1, case.count, 1, dtype=np.int32)[0], good[1].score)
+    one_more = np.eye(1, case.count, 1, dtype=np.int32)[0]
+    wrong_feature = Golden(good[1].window, good[1].features + one_more, good[1].score)
     other = Case(type(case.parts)(**{**vars(case.parts), "golden": (wrong_score, wrong_feature, good[2])}))
     board = started_board(worker, other.data)
     assert ask(board, "SELFTEST", 8) == [("ACK", {"re": "8", "passed": "1", "of": "3"})]

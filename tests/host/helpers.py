@@ -64,18 +64,18 @@ def run_first(virtual: VirtualBoard, code: str) -> None:
     virtual.reset()
 
 
-def lose_lines(kind: str, condition: str) -> str:
-    """Code for run_first(): lines of a kind never arrive where the condition on their number n holds."""
+def lose_lines(**kinds: str) -> str:
+    """Code for run_first(): lines of these kinds never arrive where the condition on their number n holds."""
+    rules = ", ".join(f'b"{kind}": [0, lambda n: {condition}]' for kind, condition in kinds.items())
     return f"""
 from offbeat.lines import LineWriter
+_rules = {{{rules}}}
 _end = LineWriter.end
-_seen = 0
 def _noisy(self):
-    global _seen
-    if bytes(self._line[:{len(kind) + 2}]) == b"~{kind} ":
-        n = _seen
-        _seen += 1
-        if {condition}:
+    rule = _rules.get(bytes(self._line[1:self._length]).split(b" ")[0])
+    if rule:
+        rule[0] += 1
+        if rule[1](rule[0] - 1):
             return
     _end(self)
 LineWriter.end = _noisy

@@ -210,7 +210,8 @@ def test_init_refuses_small_buffers_and_bad_models(tmp_path: Path) -> None:
         '#include "model.h"\n#include <stdio.h>\nint main(void) {\n'
         "    static int16_t work[OFFBEAT_MODEL_WORK], vector[OFFBEAT_MODEL_VECTOR];\n    static offbeat_state state;\n"
         "    offbeat_model other = offbeat_the_model;\n    other.family = 99;\n"
-        '    printf("%d %d %d %s\\n", offbeat_init(&state, &offbeat_the_model, work, 4, vector, OFFBEAT_MODEL_VECTOR),\n'
+        '    printf("%d %d %d %s\\n",\n'
+        "           offbeat_init(&state, &offbeat_the_model, work, 4, vector, OFFBEAT_MODEL_VECTOR),\n"
         "           offbeat_init(&state, &offbeat_the_model, work, OFFBEAT_MODEL_WORK, vector, 1),\n"
         "           offbeat_init(&state, &other, work, OFFBEAT_MODEL_WORK, vector, OFFBEAT_MODEL_VECTOR),\n"
         "           offbeat_error_text(OFFBEAT_TOO_SMALL));\n    return 0;\n}\n"

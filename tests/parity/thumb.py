@@ -199,9 +199,7 @@ class ThumbModule:
         top = STACK + STACK_BYTES - 8 * (len(words) // 2 + 1)
         emulator.mem_write(STACK, FILL * STACK_BYTES)
         emulator.mem_write(top, struct.pack(f"<{len(words)}I", *words))
-        for register, value in zip(
-            core.arguments, (self._runtime.functions[name], len(words), 0, top), strict=True
-        ):
+        for register, value in zip(core.arguments, (self._runtime.functions[name], len(words), 0, top), strict=True):
             emulator.reg_write(register, value)
         emulator.reg_write(core.stack_pointer, top)
         emulator.reg_write(core.return_address, HALT | core.code_bit)

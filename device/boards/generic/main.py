@@ -6,6 +6,7 @@ On a Raspberry Pi Pico: SDA on GP4, SCL on GP5, 3V3 and GND; offbeat runs from p
 import os
 
 from machine import I2C, Pin, unique_id
+
 from offbeat.app import run
 from offbeat.sensors.lis3dh import Lis3dh
 
