@@ -133,9 +133,8 @@ def demo(directory: Path, say: Say, progress: Callable[[str, float], None] = lam
             windows=300,
             progress=lambda done, total: progress("validating", done / total),
         )
-    values = validation.as_dict()
-    say(f"5. Validated over serial: {values['windows']} windows, {values['numbers']} numbers compared, "
-        f"{values['mismatches']} mismatches.")  # fmt: skip
+    say(f"5. Validated over serial: {validation.windows} windows, {validation.numbers} numbers compared, "
+        f"{validation.mismatches} mismatches.")  # fmt: skip
 
     stream = SimulatedStream(machine="fan", rate=_RATE, seed=4, faults=(parse_fault(_FAULT),))
     with VirtualBoard(model=model, source=stream, speed=_SPEED) as board:

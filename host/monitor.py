@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -75,9 +75,11 @@ class Monitor:
         self._sum = 0
         self._highest = 0
         self._disconnections = 0
+        self._stream = self._watch()
 
     def close(self) -> None:
-        """Close the port and the log; a second call does nothing."""
+        """Close the port and the log; a second call does nothing, and no events come any more."""
+        self._stream.close()
         self._board.close()
         self._close_log()
 
@@ -107,7 +109,13 @@ class Monitor:
         }
 
     def __iter__(self) -> Iterator[Event]:
-        """Events as they come, until the time is over, or the first alarm if that ends it."""
+        """Events as they come, until the time is over, or the first alarm if that ends it.
+
+        A second loop goes on where the first was left.
+        """
+        return self._stream
+
+    def _watch(self) -> Generator[Event, None, None]:
         for event in self._events():
             self._write_log(event)
             yield event

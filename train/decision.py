@@ -47,6 +47,8 @@ def level(scores: NDArray[np.integer], decision: Decision) -> NDArray[np.integer
     The first n - 1 windows look back at what there is. Returns int [W].
     """
     scores = np.asarray(scores)
+    if not len(scores):
+        return scores
     lowest = np.iinfo(scores.dtype).min
     padded = np.concatenate([np.full(decision.n - 1, lowest, dtype=scores.dtype), scores])
     last = sliding_window_view(padded, decision.n)

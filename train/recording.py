@@ -16,6 +16,7 @@ __all__ = [
     "Block",
     "Recording",
     "RecordingReader",
+    "Settings",
     "check_compatible",
     "common_scales",
     "normal_mask",

@@ -25,7 +25,7 @@ from .modelfile import Decision, Golden, ModelParts, Standardize, build
 from .pipeline import Pipeline, standardized
 from .recording import RecordingReader
 
-__all__ = ["Candidate", "Options", "Training", "train"]
+__all__ = ["Candidate", "Options", "Training", "default_window", "train"]
 
 Progress = Callable[[str, float], None]
 

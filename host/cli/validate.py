@@ -47,21 +47,21 @@ def command(
 
 
 def _print(report: ValidationReport) -> None:
-    values = report.as_dict()
-    latency = values["latency_us"]
+    latency = report.latency()
+    passed, total = report.self_test
     rows = [
-        ("windows checked", values["windows"]),
-        ("numbers compared", values["numbers"]),
-        ("mismatches", values["mismatches"]),
-        ("self-test", f"{values['self_test_passed']} of {values['self_test_total']} golden vectors"),
+        ("windows checked", report.windows),
+        ("numbers compared", report.numbers),
+        ("mismatches", report.mismatches),
+        ("self-test", f"{passed} of {total} golden vectors"),
         ("latency on the board", f"{latency['min']} / {latency['median']} / {latency['p99']} us (min, median, p99)"),
-        ("bytes sent, received", f"{values['bytes_out']}, {values['bytes_in']}"),
-        ("lines lost, damaged, sent again", f"{values['lost']}, {values['damaged']}, {values['retries']}"),
+        ("bytes sent, received", f"{report.bytes_out}, {report.bytes_in}"),
+        ("lines lost, damaged, sent again", f"{report.lost}, {report.damaged}, {report.retries}"),
     ]
     table("", ("", ""), rows)
-    if values["examples"]:
+    if report.examples:
         columns = ("window", "number", "board", "host")
-        cells = [(e["window"], e["what"], e["board"], e["host"]) for e in values["examples"]]
+        cells = [(e.window, e.what, e.board, e.host) for e in report.examples]
         table("First mismatches", columns, cells)
     verdict = "the board computes exactly what the trainer computed" if report.ok else "the board differs"
     say(verdict, style="bold green" if report.ok else "bold red")

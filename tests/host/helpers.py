@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,19 +28,21 @@ def counting(frames: int) -> NDArray[np.int16]:
     return np.stack([number, -number], axis=1).astype(np.int16)
 
 
-def whole_model(family: str, golden: int = 3, seed: int = 0) -> bytes:
-    """A model file with every kind of feature, more than one FEATURES line holds, fitted to the hum."""
+def whole_model(
+    family: str, kinds: Sequence[str] = KINDS, channels: tuple[str, str] = CHANNELS, golden: int = 3
+) -> bytes:
+    """A model file fitted to the hum; by default with every kind of feature, more than a FEATURES line holds."""
     bands = [("band", first, bins) for first, bins in band_edges(WINDOW, 6)]
-    kinds = [*((kind, 0, 0) for kind in KINDS[:-1]), *bands]
-    features = tuple(Feature(kind, c, first, bins) for c in range(2) for kind, first, bins in kinds)
-    windows = cut_windows(hum(60.0, seed=seed), WINDOW, HOP)
+    wanted = [part for kind in kinds for part in (bands if kind == "band" else [(kind, 0, 0)])]
+    features = tuple(Feature(kind, c, first, bins) for c in range(2) for kind, first, bins in wanted)
+    windows = cut_windows(hum(60.0), WINDOW, HOP)
     found = extract(windows, features, sine_table(WINDOW))
     scales = tuple(_scale(column) for column in found.T)
     vectors = standardized(found, scales)
-    fitted = FAMILIES[family].fit(vectors / 128.0, seed=seed)
+    fitted = FAMILIES[family].fit(vectors / 128.0, seed=0)
     fitted = fitted.scaled_to(2 * int(fitted.distances(vectors).max()))
     parts = ModelParts(
-        family=fitted.number, channels=CHANNELS, window=WINDOW, hop=HOP, rate=RATE, features=features,
+        family=fitted.number, channels=channels, window=WINDOW, hop=HOP, rate=RATE, features=features,
         standardize=scales, parameters=fitted.parameters(), decision=Decision(1, 2, 256, 0),
         meta={"name": f"whole {family}", "scales": ",".join(map(repr, SCALES)), "sensor": "noise"},
         golden=[Golden(w, f, int(s)) for w, f, s in zip(windows, found, fitted.score(vectors), strict=True)][:golden],

@@ -258,7 +258,7 @@ def test_windows_whose_features_are_lost_are_run_again(own_board: VirtualBoard, 
     report = validate(models["gaussian"], own_board.port, windows=20)
     assert report.ok
     assert report.windows == 23
-    assert report.retries == report.lost > 0
+    assert report.retries >= report.lost > 0
 
 
 @needs_micropython
@@ -304,5 +304,5 @@ def test_a_board_that_stops_answering(
         if done == 5:
             own_board.feed_garbage(b"\x03", to_board=True)  # Ctrl-C: the board is at its prompt
 
-    with pytest.raises(InputError, match="no answer to (WINDOW|RUN)"):
+    with pytest.raises(InputError, match=r"no answer to (WINDOW|RUN)"):
         validate(models["gaussian"], own_board.port, windows=50, progress=progress)

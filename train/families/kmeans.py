@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_limits
 
 from offbeat.train.arithmetic import Int32, clamp, scaled
 
@@ -18,19 +19,28 @@ from .base import Family, reduce_and_gain
 __all__ = ["KMeans"]
 
 _MOST_CLUSTERS = 8
+_CHOOSE_ON = 1000  # windows, evenly spread
+_CLEAR = 0.25  # a silhouette below this is no clear structure (Kaufman and Rousseeuw, 1990)
 _RADIUS_QUANTILE = 0.95
 _BASE = 16384  # distance at which every centroid's own radius lies before the threshold is set
 
 
-def _choose(scores: NDArray[np.float64], seed: int) -> SklearnKMeans:
+def _clusters(scores: NDArray[np.float64], seed: int) -> int:
     """Number of clusters by the silhouette (Rousseeuw, 1987); one when nothing separates clearly."""
-    best, best_width = SklearnKMeans(1, n_init=1, random_state=seed).fit(scores), 0.25
-    for clusters in range(2, min(_MOST_CLUSTERS, len(scores) // 20) + 1):
-        model = SklearnKMeans(clusters, n_init=4, random_state=seed).fit(scores)
-        width = silhouette_score(scores, model.labels_, sample_size=2000, random_state=seed)
+    best, best_width = 1, _CLEAR
+    few = scores[np.linspace(0, len(scores) - 1, min(len(scores), _CHOOSE_ON)).astype(int)]
+    for clusters in range(2, min(_MOST_CLUSTERS, len(few) // 20) + 1):
+        labels = SklearnKMeans(clusters, n_init=2, random_state=seed).fit(few).labels_
+        width = silhouette_score(few, labels)
         if width > best_width:
-            best, best_width = model, width
+            best, best_width = clusters, width
     return best
+
+
+def _choose(scores: NDArray[np.float64], seed: int) -> SklearnKMeans:
+    # One thread: with so little data, starting more costs more than they bring.
+    with threadpool_limits(1):
+        return SklearnKMeans(_clusters(scores, seed), n_init=4, random_state=seed).fit(scores)
 
 
 @dataclass(frozen=True)
