@@ -17,10 +17,10 @@ _BESIDE = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
 def _data_directory() -> Path | None:
-    """Where the recordings are: $OFFBEAT_DATA, or shared/data beside the repository; None without them."""
+    """Where the recordings are: $OFFBEAT_DATA, else shared/data beside the repository; None without them."""
     named = os.environ.get("OFFBEAT_DATA")
-    directory = Path(named) if named else _BESIDE
-    return directory if directory.is_dir() else None
+    candidates = [Path(named)] if named else []
+    return next((path for path in [*candidates, _BESIDE] if path.is_dir()), None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
