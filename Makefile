@@ -8,7 +8,7 @@ LINKS := $(VENV)/src/offbeat
 # MicroPython's own modules as types; they would hide CPython's, so they live apart
 BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 
-.PHONY: help setup demo test lint types format generate results clean
+.PHONY: help setup demo test lint types format generate models results clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ generate: $(READY) ## the bytecode twin of the viper kernels
 format: $(READY) ## ruff, mending
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+models: $(READY) ## the models that ship, from simulated machines
+	$(BIN)/python models/make.py
 
 results: $(READY) ## docs/results.md and docs/demo.png, from the recordings of ../shared/data
 	$(BIN)/python benchmarks/detection.py

@@ -122,7 +122,7 @@ def card(training: Training, evaluation: Evaluation) -> str:
         ("normal windows", windows.normal_windows),
     ]
     settings: list[tuple[str, object]] = [
-        ("family", f"{training.chosen.family.name}: {training.reason}"),
+        ("family", training.reason),
         ("window, hop", f"{pipeline.window}, {pipeline.hop} samples"),
         ("decision", f"alarm when {decision.k} of the last {decision.n} windows score 256 or more; it ends after "
                      f"{decision.n} windows below {decision.release}; hold-off {decision.holdoff} windows"),

@@ -35,5 +35,8 @@ def command(
         print_json(result.as_dict())
         return
     say(f"{result.path}: {result.frames} samples, {result.seconds:.1f} s")
+    clipped = [name for name, share in result.clipped.items() if share > 0]
+    if clipped:
+        say(f"clipped in {', '.join(clipped)}: choose a wider sensor range", style="yellow")
     if result.lost_frames:
         say(f"{result.lost_frames} samples were lost in {result.gaps} gaps; train with --allow-gaps", style="yellow")
