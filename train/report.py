@@ -43,6 +43,11 @@ def _figure(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def _shown(name: str) -> str:
+    """A name from a file as a plot can show it: no control codes, and no mark that would be read as a formula."""
+    return "".join(c if c.isprintable() and c != "$" else "?" for c in name)
+
+
 def _plain(value: float, position: float) -> str:
     """Tick label of a score: 256, not a power of two."""
     return f"{value:g}"
@@ -113,7 +118,7 @@ def _contributions(training: Training, scored: Sequence[Scored]) -> str:
     parts = pipeline.contributions(features[fault][:20000]).mean(axis=0)
     order = np.argsort(parts)[-15:]
     figure, axes = _figure(0.6 + 0.22 * len(order))
-    axes.barh([pipeline.names[j] for j in order], parts[order], color=_FAULT, alpha=0.8)
+    axes.barh([_shown(pipeline.names[j]) for j in order], parts[order], color=_FAULT, alpha=0.8)
     axes.set_xlabel("mean contribution to the score")
     return _svg(figure)
 

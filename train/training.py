@@ -218,6 +218,12 @@ def _doubts(chosen: Candidate, windows: WindowSet) -> list[str]:
 
 
 def _check(windows: WindowSet) -> None:
+    if windows.normal_windows == 0:
+        labels = sorted({str(label) for stretch in windows.stretches for label in np.unique(stretch.fault) if label})
+        raise InputError(
+            f"{windows.paths}: no window is normal from end to end, they are labelled {', '.join(labels[:5])}; "
+            "training needs normal data, labelled normal or not at all (--label-column names another column)"
+        )
     if windows.normal_windows < _LEAST_WINDOWS:
         raise InputError(
             f"{windows.paths}: {windows.normal_windows} normal windows of {windows.window} samples are too few to "

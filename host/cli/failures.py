@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from offbeat.host.lines import printable
 from offbeat.train.errors import OffbeatError
 
 __all__ = ["exit_codes"]
 
 
 def _fail(sentence: str) -> SystemExit:
-    print(f"offbeat: {sentence}", file=sys.stderr)
+    print(f"offbeat: {printable(sentence)}", file=sys.stderr)
     return SystemExit(2)
 
 

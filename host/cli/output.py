@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from offbeat.host.lines import printable
+
 __all__ = ["print_json", "progress", "say", "table"]
 
 _console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -25,7 +27,8 @@ def print_json(value: object) -> None:
 
 def say(text: str, style: str | None = None) -> None:
     """A line of text of any origin: shown as it is, whole where standard output is no terminal."""
-    _console.print(text, markup=False, style=style, soft_wrap=not _console.is_terminal)
+    lines = "\n".join(printable(line) for line in text.split("\n"))
+    _console.print(lines, markup=False, style=style, soft_wrap=not _console.is_terminal)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -34,7 +37,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     for number, column in enumerate(columns):
         shown.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        shown.add_row(*(escape(str(cell)) for cell in row))
+        shown.add_row(*(escape(printable(str(cell))) for cell in row))
     _console.print(shown)
 
 
