@@ -2,243 +2,215 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from itertools import islice, pairwise
+import csv
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .recording_grid import CountScale, TimeGrid, estimate_rate
+from .recording_fields import FieldError, numbers_in, split_fields, words_in
+from .recording_table import Header, Table, positive_number
+from .recording_write import write_csv_rows
 
-if TYPE_CHECKING:
-    from .recording import Block, Recording, Settings
+__all__ = ["CsvSource", "write_csv_rows"]
 
-__all__ = ["CsvReader", "write_csv_rows"]
-
-_LONGEST_LINE = 65536
-
-
-def _lines(path: Path, file: IO[str], start: int) -> Iterator[str]:
-    """Lines of a text file, bounded in length. start: number of the first."""
-    number = start
-    while True:
-        try:
-            line = file.readline(_LONGEST_LINE)
-        except UnicodeDecodeError:
-            raise InputError(
-                f"{path} is not text near line {number}; a recording is CSV in UTF-8, or Parquet"
-            ) from None
-        if not line:
-            return
-        if len(line) == _LONGEST_LINE or "\0" in line:
-            raise InputError(f"{path} line {number} is no line of a CSV file; is this a binary file?")
-        yield line
-        number += 1
+_LONGEST_LINE: Final = 65536  # bytes
+_CHUNK: Final = 1 << 22  # bytes read at once
+_LARGEST_BLOCK: Final = 1 << 24  # bytes; reached where a file has hundreds of columns
+_PAIR: Final = re.compile(r'(?:"((?:[^"]|"")*)"|([^\s="]+))=(?:"((?:[^"]|"")*)"|(\S*))')
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_OTHER_KINDS: Final = {
+    b"\x1f\x8b": "a gzip file; unpack it first",
+    b"PK\x03\x04": "a zip file (or .npz, .xlsx); unpack it, or save it as CSV",
+    b"\xff\xfe": "text in UTF-16; save it as UTF-8",
+    b"\xfe\xff": "text in UTF-16; save it as UTF-8",
+}
 
 
-class CsvReader:
-    """A CSV recording; see RecordingReader for what the attributes mean."""
+class CsvSource:
+    """A CSV file of samples; see Source for what the attributes mean. Raises InputError."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    place = "line"
+
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._settings = settings
+        self.size = path.stat().st_size
         self._about: dict[str, str] = {}
-        self._read_header()
-        self._choose_columns()
-        self.sensor = self._about.get("sensor", "")
-        self.units = tuple(self._pairs("unit").get(name, "") for name in self.channels)
-        self._measure()
+        names = self._read_header()
+        self.header = Header(
+            names,
+            sensor=self._about.get("sensor", ""),
+            rate=self._stated_rate(),
+            units=self._pairs("unit"),
+            scales=self._stated_scales(),
+        )
 
-    def _open(self) -> IO[str]:
+    def _open(self) -> IO[bytes]:
         try:
-            return self.path.open(encoding="utf-8-sig", newline="")
+            return self.path.open("rb")
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be read ({error.strerror}); check its permissions") from None
+            raise InputError(f"{self.path} cannot be read ({error.strerror}); check its permissions") from None
 
-    def _read_header(self) -> None:
+    def _read_header(self) -> tuple[str, ...]:
         with self._open() as file:
-            self._skipped = 0
-            for line in _lines(self.path, file, 1):
-                self._skipped += 1
-                if line.startswith("#"):
-                    key, mark, value = line[1:].partition(":")
-                    if mark:
+            start = file.read(4)
+            for magic, kind in _OTHER_KINDS.items():
+                if start.startswith(magic):
+                    raise InputError(f"{self.path} is {kind}")
+            file.seek(3 if start.startswith(b"\xef\xbb\xbf") else 0)
+            self._first_line = 1
+            while line := file.readline(_LONGEST_LINE + 1):
+                text = self._text(line, self._first_line).strip()
+                if len(line) > _LONGEST_LINE:
+                    raise self._too_long(self._first_line)
+                self._first_line += 1
+                if text.startswith("#"):
+                    key, colon, value = text[1:].partition(":")
+                    if colon:
                         self._about[key.strip().lower()] = value.strip()
-                elif line.strip():
-                    self._delimiter = ";" if line.count(";") > line.count(",") else ","
-                    self._names = [name.strip().strip('"') for name in line.rstrip("\r\n").split(self._delimiter)]
-                    break
-            else:
-                raise InputError(f"{self.path} has no header row; the first row must name the columns, like t,x,y,z")
-        for name in self._names:
-            if self._names.count(name) > 1:
-                raise InputError(f"{self.path} has two columns named {name!r}; rename one in the header row")
-        if all(_is_number(name) for name in self._names):
-            raise InputError(f"{self.path} has no header row; the first row must name the columns, like t,x,y,z")
+                elif text:
+                    self._body = file.tell()
+                    return self._column_names(text)
+        raise self._no_header("it has none")
+
+    def _text(self, lines: bytes, first: int) -> str:
+        """Whole lines as text; first: number of the first. Raises InputError where they are no text."""
+        wrong, at = "", len(lines)
+        try:
+            text = lines.decode()
+        except UnicodeDecodeError as error:
+            wrong, at = "is not text in UTF-8; save it as UTF-8, and if it is no text, it is no CSV file", error.start
+        if b"\0" in lines[:at]:
+            wrong, at = "holds zero bytes, so it is no CSV file; name a CSV or Parquet file", lines.index(b"\0")
+        elif b"\r" in lines and not wrong and lines.count(b"\r") != lines.count(b"\r\n"):
+            at = next(match.start() for match in re.finditer(rb"\r(?!\n)", lines))
+            wrong = "holds a carriage return without a line feed; save it with line ends LF or CRLF"
+        if wrong:
+            raise InputError(f"{self.path} line {first + lines.count(bytes([10]), 0, at)} {wrong}")
+        return text
+
+    def _too_long(self, line: int) -> InputError:
+        return InputError(
+            f"{self.path} line {line} is no line of a CSV file, it is longer than {_LONGEST_LINE // 1024} KiB; "
+            "name a CSV or Parquet file"
+        )
+
+    def _no_header(self, why: str) -> InputError:
+        return InputError(f"{self.path} has no header row ({why}); let the first row name the columns, like t,x,y,z")
+
+    def _column_names(self, text: str) -> tuple[str, ...]:
+        line = self._first_line - 1
+        bare = re.sub('"[^"]*"', "", text)
+        self._delimiter = ";" if bare.count(";") > bare.count(",") else ","
+        if self._delimiter not in text and "\t" in text:
+            raise InputError(f"{self.path} line {line} is separated by tabs; separate the columns by commas")
+        try:
+            row = next(csv.reader([text], delimiter=self._delimiter, strict=True))
+        except csv.Error:
+            raise InputError(f"{self.path} line {line}, the header row, has an open quote; close it") from None
+        names = tuple(name.strip() for name in row)
+        for i, name in enumerate(names):
+            if "t" not in names and _NUMBER.fullmatch(name):
+                raise self._no_header(f"line {line} holds the number {name}")
+            if name and name in names[:i]:
+                raise InputError(f"{self.path} line {line} has two columns named {name!r}; rename one of them")
+        return names
 
     def _pairs(self, key: str) -> dict[str, str]:
-        words = self._about.get(key, "").split()
-        return {name: value for name, mark, value in (word.partition("=") for word in words) if mark}
+        """What a comment line like ``# unit: x=g "my channel"=m/s`` says, by column."""
+        unquote = lambda quoted, plain: quoted.replace('""', '"') if quoted is not None else plain  # noqa: E731
+        found = (match.groups() for match in _PAIR.finditer(self._about.get(key, "")))
+        return {unquote(*groups[:2]): unquote(*groups[2:]) for groups in found}
 
-    def _choose_columns(self) -> None:
-        settings, names = self._settings, self._names
-        self._has_time = settings.time_column in names
-        self.has_labels = settings.label_column in names
-        other = {settings.time_column, settings.label_column}
-        self.channels = settings.channels or tuple(name for name in names if name not in other)
-        for name in self.channels:
-            if name not in names:
-                raise InputError(f"{self.path} has no column {name!r}; its columns are {', '.join(names)}")
-        if not self.channels:
-            raise InputError(f"{self.path} has no channel; one column a channel is needed besides t and label")
-        self._numbers = [names.index(name) for name in self.channels]
-        if self._has_time:
-            self._numbers.insert(0, names.index(settings.time_column))
+    def _stated_rate(self) -> float | None:
+        text = self._about.get("rate", "").removesuffix("Hz").strip()
+        rate = positive_number(text)
+        if text and rate is None:
+            raise InputError(f"{self.path}: its line '# rate: {text[:40]}' is no positive number of Hz; mend that line")
+        return rate
 
-    def _measure(self) -> None:
-        """Rate and scales, from the start of the file or, for decimals without a scale, from all of it."""
-        settings = self._settings
-        known = {name: float(value) for name, value in self._pairs("scale").items() if _is_number(value)}
-        self._scale = CountScale(self.path, self.channels, known, settings.scale)
-        times: NDArray[np.float64] | None = None
-        rows = 0
-        for values, start in self._values(65536):
-            rows += len(values)
-            if times is None:
-                times = values[:, 0].copy() if self._has_time else np.zeros(0)
-            if not self._scale.watch(values[:, int(self._has_time) :], self._line(start)):
-                break
-        if rows == 0:
-            raise InputError(f"{self.path} has a header row but no samples; record again")
-        assert times is not None  # noqa: S101  rows > 0
-        self.scales = self._scale.settle()
-        stated = settings.rate or (float(self._about["rate"]) if _is_number(self._about.get("rate", "")) else None)
-        self.rate = estimate_rate(self.path, times if self._has_time else None, stated)
-
-    def _line(self, row: int) -> int:
-        return self._skipped + 1 + row
-
-    def _values(self, rows: int) -> Iterator[tuple[NDArray[np.float64], int]]:
-        for values, _, start in self._rows(rows, labels=False):
-            yield values, start
-
-    def _rows(self, rows: int, labels: bool) -> Iterator[tuple[NDArray[np.float64], list[str] | None, int]]:
-        """Blocks of (numbers float64 [rows, T + C], labels, first row)."""
-        with self._open() as file:
-            for _ in range(self._skipped):
-                file.readline()
-            lines = _lines(self.path, file, self._skipped + 1)
-            start = 0
-            while block := list(islice(lines, rows)):
-                kept = [line for line in block if not line.isspace()]
-                if kept:
-                    values = self._parse(kept, start)
-                    yield values, self._label_texts(kept) if labels else None, start
-                start += len(kept)
-
-    def _parse(self, lines: list[str], start: int) -> NDArray[np.float64]:
-        try:
-            values = np.loadtxt(
-                lines, delimiter=self._delimiter, usecols=self._numbers, comments=None, quotechar='"', ndmin=2
-            )
-        except (ValueError, IndexError):
-            raise self._explain(lines, start) from None
-        # loadtxt looks at the chosen columns only, and would take a row with a field too many as it comes.
-        delimiters = len(self._names) - 1
-        if any(line.count(self._delimiter) != delimiters and '"' not in line for line in lines):
-            raise self._explain(lines, start)
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            row, column = bad[0]
-            name = self._names[self._numbers[column]]
-            raise InputError(
-                f"{self.path} line {self._line(start + int(row))}, column {name!r} is not a finite number; "
-                "remove the row, or record again"
-            )
-        return values
-
-    def _explain(self, lines: list[str], start: int) -> InputError:
-        for offset, line in enumerate(lines):
-            fields = line.rstrip("\r\n").split(self._delimiter)
-            where = f"{self.path} line {self._line(start + offset)}"
-            if len(fields) != len(self._names):
-                return InputError(
-                    f"{where} has {len(fields)} fields, the header row names {len(self._names)}; mend that row"
+    def _stated_scales(self) -> dict[str, float]:
+        scales = {}
+        for name, text in self._pairs("scale").items():
+            scale = positive_number(text)
+            if scale is None:
+                raise InputError(
+                    f"{self.path}: its line '# scale:' gives {name!r} the scale {text[:40]!r}, which is no positive "
+                    "number; mend that line"
                 )
-            for column in self._numbers:
-                if not _is_number(fields[column]):
-                    shown = fields[column][:40]
-                    return InputError(f"{where}, column {self._names[column]!r} holds {shown!r}, which is not a number")
-        return InputError(f"{self.path} cannot be read near line {self._line(start)}; is it a CSV file?")
+            scales[name] = scale
+        return scales
 
-    def _label_texts(self, lines: list[str]) -> list[str]:
-        at = self._names.index(self._settings.label_column)
-        if at == len(self._names) - 1:
-            return [line.rstrip("\r\n").rpartition(self._delimiter)[2].strip('" ') for line in lines]
-        return [line.rstrip("\r\n").split(self._delimiter, at + 1)[at].strip('" ') for line in lines]
+    def tables(self, rows: int, numbers: Sequence[str], label: str | None) -> Iterator[Table]:
+        """Read from the start, at most ``rows`` rows at a time; see Source."""
+        names = self.header.names
+        columns = [names.index(name) for name in numbers]
+        for block, first, done in self._blocks(rows):
+            lines, places = self._samples(block, first)
+            if not len(places):
+                continue
+            try:
+                fields = split_fields(lines, self._delimiter, len(names))
+                found = [numbers_in(fields, column) for column in columns]
+                words = None if label is None else words_in(fields, names.index(label))
+            except FieldError as bad:
+                raise self._fault(bad, places) from None
+            yield Table(
+                np.column_stack([values for values, _ in found]),
+                np.array([decimal for _, decimal in found]),
+                words,
+                places,
+                done,
+            )
 
-    def blocks(self, rows: int = 65536) -> Iterator[Block]:
-        """Counts and labels from the start, split at gaps; see RecordingReader."""
-        from .recording import Block
+    def _fault(self, bad: FieldError, places: NDArray[np.int64]) -> InputError:
+        where = f"{self.path} line {places[bad.row]}"
+        if bad.column is None:
+            return InputError(f"{where} {bad.wrong}")
+        return InputError(f"{where}, column {self.header.names[bad.column]!r} {bad.wrong}")
 
-        grid = TimeGrid(self.path, self.rate, self._settings.allow_gaps) if self._has_time else None
-        gaps = 0
-        for values, texts, start in self._rows(rows, labels=self.has_labels):
-            counts = self._scale.counts(values[:, int(self._has_time) :], self._line(start))
-            labels = np.array(texts, dtype=str) if texts is not None else None
-            edges = grid.gaps(values[:, 0], self._line(start)) if grid else []
-            for number, (low, high) in enumerate(pairwise([0, *edges, len(counts)])):
-                gaps += number > 0
-                if high > low:
-                    yield Block(counts[low:high], None if labels is None else labels[low:high], start + low + gaps)
+    def _blocks(self, rows: int) -> Iterator[tuple[bytes, int, int]]:
+        """Blocks of whole lines, each line ended: (lines, number of the first, bytes of the file up to there)."""
+        with self._open() as file:
+            file.seek(self._body)
+            line, done, held = self._first_line, self._body, b""
+            while True:
+                chunk = file.read(_CHUNK)
+                data = held + chunk
+                if not chunk and data and not data.endswith(b"\n"):
+                    data += b"\n"
+                ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n")) + 1
+                lengths = np.diff(ends, prepend=0, append=len(data))
+                if lengths.max() > _LONGEST_LINE:
+                    raise self._too_long(line + int(lengths.argmax()))
+                whole = len(ends) - len(ends) % rows
+                if not chunk or len(data) > _LARGEST_BLOCK:
+                    whole = len(ends)
+                at = 0
+                for start in range(0, whole, rows):
+                    stop = min(start + rows, whole)
+                    block = data[at : ends[stop - 1]]
+                    at += len(block)
+                    done += len(block)
+                    yield block, line, min(done, self.size)
+                    line += stop - start
+                held = data[at:]
+                if not chunk:
+                    return
 
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def write_csv_rows(
-    path: Path,
-    about: Recording,
-    rows: Iterable[tuple[int, NDArray[np.int16], NDArray[np.str_] | None]],
-) -> None:
-    """Write blocks (first row on the time grid, counts int16 [n, C], labels) to a file, whole or not at all."""
-    pairs = zip(about.channels, about.units, about.scales, strict=True)
-    triples = list(pairs)
-    header = ["# offbeat recording"]
-    if about.sensor:
-        header.append(f"# sensor: {' '.join(about.sensor.split())}")
-    header.append(f"# rate: {about.rate!r}")
-    if any(unit for _, unit, _ in triples):
-        header.append("# unit: " + " ".join(f"{name}={unit}" for name, unit, _ in triples if unit))
-    header.append("# scale: " + " ".join(f"{name}={float(scale)!r}" for name, _, scale in triples))
-    labelled = about.labels is not None
-    header.append(",".join(["t", *about.channels, *(["label"] if labelled else [])]))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write("\n".join(header) + "\n")
-            for start, counts, labels in rows:
-                file.write(_format(start, counts, labels, about.rate))
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _format(start: int, counts: NDArray[np.int16], labels: NDArray[np.str_] | None, rate: float) -> str:
-    times = ((start + np.arange(len(counts))) / rate).tolist()
-    columns = [[f"{t:.7f}" for t in times], *(map(str, column) for column in counts.T.tolist())]
-    if labels is not None:
-        columns.append(["".join(c for c in str(x) if c.isprintable() and c not in ',;"') for x in labels])
-    return "\n".join(map(",".join, zip(*columns, strict=True))) + "\n"
+    def _samples(self, block: bytes, first: int) -> tuple[bytes, NDArray[np.int64]]:
+        """The lines of a block that are rows, and their numbers."""
+        self._text(block, first)
+        characters = np.frombuffer(block, dtype=np.uint8)
+        starts = np.concatenate([[0], np.flatnonzero(characters == ord("\n"))[:-1] + 1])
+        heads = characters[starts]
+        places = np.arange(first, first + len(starts), dtype=np.int64)
+        if not ((heads <= ord(" ")) | (heads == ord("#"))).any():
+            return block, places
+        lines = block.split(b"\n")[:-1]
+        kept = [i for i, line in enumerate(lines) if line.strip() and not line.startswith(b"#")]
+        return b"".join(lines[i] + b"\n" for i in kept), places[kept]

@@ -1,123 +1,154 @@
-"""Parquet recordings, read in batches; needs the extra ``offbeat[parquet]``."""
+"""Parquet recordings, read in batches; needs the extra ``offbeat[parquet]``. Format: ``docs/recordings.md``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .recording_grid import CountScale, TimeGrid, estimate_rate
+from .recording_table import LONGEST_LABEL, Header, Table, positive_number
 
-if TYPE_CHECKING:
-    from .recording import Block, Settings
+__all__ = ["ParquetSource"]
 
-__all__ = ["ParquetReader"]
-
-
-def _open(path: Path) -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError(f"{path}: reading Parquet needs pyarrow; pip install 'offbeat[parquet]'") from None
-    try:
-        return pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} is not a Parquet file that can be read ({str(error)[:80]}); write it again") from None
+_KEYS: Final = "offbeat."
+_LARGEST_BATCH: Final = 1 << 22  # numbers; reached where a file has hundreds of columns
+_BUFFER: Final = 1 << 20  # bytes of a column read at once, however large its row group
 
 
-class ParquetReader:
-    """A Parquet recording; see RecordingReader for what the attributes mean."""
+class ParquetSource:
+    """A Parquet file of samples; see Source for what the attributes mean. Raises InputError."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    place = "row"
+
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._settings = settings
-        self._file = _open(path)
-        names = list(self._file.schema_arrow.names)
-        self._has_time = settings.time_column in names
-        self.has_labels = settings.label_column in names
-        other = {settings.time_column, settings.label_column}
-        self.channels = settings.channels or tuple(name for name in names if name not in other)
-        for name in self.channels:
-            if name not in names:
-                raise InputError(f"{path} has no column {name!r}; its columns are {', '.join(names)}")
-        if not self.channels:
-            raise InputError(f"{path} has no channel; one column a channel is needed besides t and label")
-        about = self._metadata()
-        units = about.get("unit", {})
-        self.sensor = str(about.get("sensor", ""))
-        self.units = tuple(str(units.get(name, "")) for name in self.channels)
-        self._measure(about)
+        self.size = path.stat().st_size
+        with self._open() as file:
+            schema = file.schema_arrow
+        self._types = {field.name: field.type for field in schema}
+        for name in self._types:
+            if schema.names.count(name) > 1:
+                raise InputError(f"{path} has two columns named {name!r}; rename one of them")
+        about = {key.decode(errors="replace"): value for key, value in (schema.metadata or {}).items()}
+        self.header = Header(
+            tuple(schema.names),
+            sensor=about.get(f"{_KEYS}sensor", b"").decode(errors="replace"),
+            rate=self._stated_rate(about.get(f"{_KEYS}rate")),
+            units={name: str(unit) for name, unit in self._json(about, "unit").items()},
+            scales={name: self._stated_scale(name, scale) for name, scale in self._json(about, "scale").items()},
+        )
 
-    def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in (self._file.schema_arrow.metadata or {}).items():
-            name = key.decode(errors="replace")
-            if name.startswith("offbeat."):
-                text = value.decode(errors="replace")
-                try:
-                    found[name[8:]] = json.loads(text)
-                except ValueError:
-                    found[name[8:]] = text
-        return {key: value for key, value in found.items() if key not in ("scale", "unit") or isinstance(value, dict)}
+    def _open(self) -> Any:
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError:
+            raise InputError(f"{self.path}: reading Parquet needs pyarrow; pip install 'offbeat[parquet]'") from None
+        try:
+            return pyarrow.parquet.ParquetFile(self.path, buffer_size=_BUFFER, pre_buffer=False)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise self._damaged(error) from None
 
-    def _measure(self, about: dict[str, Any]) -> None:
-        known = {str(k): float(v) for k, v in about.get("scale", {}).items() if isinstance(v, int | float)}
-        self._scale = CountScale(self.path, self.channels, known, self._settings.scale)
-        times: NDArray[np.float64] | None = None
-        for values, _, start in self._rows(65536, False):
-            if times is None:
-                times = values[:, 0].copy() if self._has_time else np.zeros(0)
-            if not self._scale.watch(values[:, int(self._has_time) :], start + 1):
-                break
-        if times is None:
-            raise InputError(f"{self.path} has no samples; record again")
-        self.scales = self._scale.settle()
-        stated = self._settings.rate or (float(about["rate"]) if isinstance(about.get("rate"), int | float) else None)
-        self.rate = estimate_rate(self.path, times if self._has_time else None, stated)
+    def _damaged(self, error: Exception) -> InputError:
+        why = " ".join(str(error).split())[:80].rstrip(".")
+        return InputError(f"{self.path} is not a Parquet file that can be read ({why}); write it again")
 
-    def _rows(self, rows: int, labels: bool) -> Iterator[tuple[NDArray[np.float64], NDArray[np.str_] | None, int]]:
-        numbers = [*([self._settings.time_column] if self._has_time else []), *self.channels]
-        wanted = [*numbers, *([self._settings.label_column] if labels else [])]
+    def _json(self, about: dict[str, bytes], key: str) -> dict[str, Any]:
+        text = about.get(_KEYS + key, b"{}")
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            example = '{"x": 0.001}' if key == "scale" else '{"x": "g"}'
+            raise InputError(
+                f"{self.path}: its metadata {_KEYS}{key} is no JSON object of columns; write it like {example}"
+            )
+        return found
+
+    def _stated_rate(self, text: bytes | None) -> float | None:
+        rate = positive_number(text)
+        if text is not None and rate is None:
+            shown = text[:40].decode(errors="replace")
+            raise InputError(f"{self.path}: its metadata {_KEYS}rate, {shown!r}, is no positive number of Hz; mend it")
+        return rate
+
+    def _stated_scale(self, name: str, value: object) -> float:
+        scale = positive_number(value)
+        if scale is None:
+            raise InputError(
+                f"{self.path}: its metadata {_KEYS}scale gives {name!r} the scale {str(value)[:40]!r}, which is no "
+                "positive number; mend it"
+            )
+        return scale
+
+    def tables(self, rows: int, numbers: Sequence[str], label: str | None) -> Iterator[Table]:
+        """Read from the start, at most ``rows`` rows at a time; see Source."""
+        import pyarrow
+
+        decimal = np.array([self._is_decimal(name) for name in numbers])
+        wanted = [*numbers, *([] if label is None else [label])]
         start = 0
-        for batch in self._file.iter_batches(batch_size=rows, columns=wanted):
-            columns = []
-            for name in numbers:
+        with self._open() as file:
+            total = file.metadata.num_rows
+            batches = file.iter_batches(min(rows, max(1, _LARGEST_BATCH // len(wanted))), columns=wanted)
+            while True:
                 try:
-                    columns.append(batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64))
-                except (ValueError, TypeError):
-                    raise InputError(f"{self.path}, column {name!r} does not hold numbers; convert it") from None
-            values = np.stack(columns, axis=1)
-            bad = np.argwhere(~np.isfinite(values))
-            if len(bad):
-                row, column = bad[0]
-                raise InputError(
-                    f"{self.path} row {start + int(row) + 1}, column {numbers[column]!r} is not a finite "
-                    "number; remove the row"
-                )
-            texts = None
-            if labels:
-                found = batch.column(self._settings.label_column).to_pylist()
-                texts = np.array(["" if text is None else str(text) for text in found], dtype=str)
-            yield values, texts, start
-            start += len(values)
+                    batch = next(batches, None)
+                except (pyarrow.ArrowException, OSError) as error:
+                    raise self._damaged(error) from None
+                if batch is None:
+                    return
+                if not batch.num_rows:
+                    continue
+                places = np.arange(start + 1, start + 1 + batch.num_rows, dtype=np.int64)
+                values = np.column_stack([self._numbers(batch.column(name), name, places) for name in numbers])
+                words = None if label is None else self._words(batch.column(label), label, places)
+                start += batch.num_rows
+                yield Table(values, decimal, words, places, self.size * start // total)
 
-    def blocks(self, rows: int = 65536) -> Iterator[Block]:
-        """Counts and labels from the start, split at gaps; see RecordingReader."""
-        from .recording import Block
+    def _is_decimal(self, name: str) -> bool:
+        """Whether a column holds floats, not integers. Raises InputError where it holds no numbers."""
+        import pyarrow.types as types
 
-        grid = TimeGrid(self.path, self.rate, self._settings.allow_gaps) if self._has_time else None
-        gaps = 0
-        for values, labels, start in self._rows(rows, self.has_labels):
-            counts = self._scale.counts(values[:, int(self._has_time) :], start + 1)
-            edges = grid.gaps(values[:, 0], start + 1) if grid else []
-            for number, (low, high) in enumerate(pairwise([0, *edges, len(counts)])):
-                gaps += number > 0
-                if high > low:
-                    yield Block(counts[low:high], None if labels is None else labels[low:high], start + low + gaps)
+        kind = self._types[name]
+        if types.is_floating(kind) or types.is_decimal(kind):
+            return True
+        if types.is_integer(kind):
+            return False
+        raise InputError(f"{self.path}, column {name!r} holds {kind}, not numbers; convert it (times to seconds)")
+
+    def _numbers(self, column: Any, name: str, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        if column.null_count:
+            empty = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            raise InputError(
+                f"{self.path} row {places[empty]}, column {name!r} is empty; fill it in, or remove the row"
+            )
+        values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            raise InputError(
+                f"{self.path} row {places[bad[0]]}, column {name!r} is not a finite number but '{values[bad[0]]}'; "
+                "remove the row"
+            )
+        return values
+
+    def _words(self, column: Any, name: str, places: NDArray[np.int64]) -> NDArray[np.str_]:
+        import pyarrow.types as types
+
+        encoded = column if types.is_dictionary(column.type) else column.dictionary_encode()
+        words = ["" if value is None else str(value).strip() for value in encoded.dictionary.to_pylist()]
+        numbers = encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+        lengths = np.array([*map(len, words), 0])[numbers]
+        row = int(lengths.argmax())
+        if lengths[row] > LONGEST_LABEL:
+            raise InputError(
+                f"{self.path} row {places[row]}, column {name!r} holds a label of {lengths[row]} characters; shorten "
+                f"it to {LONGEST_LABEL}"
+            )
+        return np.array([*words, ""], dtype=np.str_)[numbers]

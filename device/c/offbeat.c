@@ -58,46 +58,49 @@ const char *offbeat_error_text(int code)
     }
 }
 
-static void standardize(offbeat_state *state, const int32_t *features)
+static void standardize(const offbeat_model *model, const int32_t *feature, int16_t *score)
 {
-    const offbeat_model *const model = state->model;
-    uint8_t j;
-    for (j = 0; j < model->count; j++) {
-        const offbeat_scale *const scale = &model->scales[j];
-        const int32_t x = clamped((features[j] - scale->center) >> scale->first_shift, 32767);
+    const offbeat_scale *scale = model->scales;
+    const offbeat_scale *const end = scale + model->count;
+    ROLLED
+    for (; scale != end; scale++) {
+        const int32_t x = clamped((*feature++ - scale->center) >> scale->first_shift, 32767);
         const int32_t half = 1 << (scale->second_shift - 1);
-        state->vector[j] = (int16_t)clamped((x * scale->multiplier + half) >> scale->second_shift, 8191);
+        *score++ = (int16_t)clamped((x * scale->multiplier + half) >> scale->second_shift, 8191);
     }
 }
 
-static int32_t mahalanobis(offbeat_state *state)
+static int32_t mahalanobis(const offbeat_model *model, const int16_t *scores, int16_t *whitened)
 {
-    const offbeat_model *const model = state->model;
-    const int16_t *weight = model->weights;
+    const int32_t count = model->count;
+    const int16_t *row = model->weights;
     int32_t distance = 0;
-    uint8_t i;
-    for (i = 0; i < model->count; i++) {
+    int32_t i;
+    ROLLED
+    for (i = 0; i < count; i++) {
         const uint8_t shift = model->shifts[i];
-        int32_t total = 0;
-        uint8_t j;
+        int32_t total = 1 << (shift - 1);
+        int32_t j;
+        ROLLED
         for (j = 0; j <= i; j++) {
-            total += state->vector[j] * *weight++;
+            total += scores[j] * row[j];
         }
-        total = clamped((total + (1 << (shift - 1))) >> shift, 2047);
-        state->vector[model->count + i] = (int16_t)total;
+        row += j;
+        total = clamped(total >> shift, 2047);
+        whitened[i] = (int16_t)total;
         distance += total * total;
     }
     return distance;
 }
 
-static int32_t centroid_distance(offbeat_state *state, uint8_t cluster)
+static int32_t centroid_distance(const offbeat_model *model, const int16_t *score, uint8_t cluster)
 {
-    const offbeat_model *const model = state->model;
-    const int16_t *const centroid = model->weights + (int32_t)cluster * model->count;
+    const int16_t *centroid = model->weights + (int32_t)cluster * model->count;
+    const int16_t *const end = centroid + model->count;
     int32_t distance = 0;
-    uint8_t j;
-    for (j = 0; j < model->count; j++) {
-        const int32_t x = clamped(state->vector[j] - centroid[j], 2047);
+    ROLLED
+    while (centroid != end) {
+        const int32_t x = clamped(*score++ - *centroid++, 2047);
         distance += x * x;
     }
     return distance;
@@ -106,14 +109,16 @@ static int32_t centroid_distance(offbeat_state *state, uint8_t cluster)
 int32_t offbeat_score(offbeat_state *state, const int32_t *features)
 {
     const offbeat_model *const model = state->model;
-    standardize(state, features);
+    standardize(model, features, state->vector);
     if (model->family == OFFBEAT_GAUSSIAN) {
-        state->score = scaled(mahalanobis(state), model->reduce[0], model->gain[0]);
+        const int32_t distance = mahalanobis(model, state->vector, state->vector + model->count);
+        state->score = scaled(distance, model->reduce[0], model->gain[0]);
     } else {
         uint8_t i;
         state->score = INT32_MAX;
+        ROLLED
         for (i = 0; i < model->clusters; i++) {
-            const int32_t score = scaled(centroid_distance(state, i), model->reduce[i], model->gain[i]);
+            const int32_t score = scaled(centroid_distance(model, state->vector, i), model->reduce[i], model->gain[i]);
             if (score < state->score) {
                 state->score = score;
                 state->nearest = i;
@@ -130,6 +135,7 @@ int32_t offbeat_contribution(const offbeat_state *state, uint8_t j)
     if (model->family == OFFBEAT_GAUSSIAN) {
         int32_t back = 0;
         uint8_t i;
+        ROLLED
         for (i = j; i < model->count; i++) {
             const int32_t weight = model->weights[(int32_t)i * (i + 1) / 2 + j];
             back += (weight * state->vector[model->count + i]) >> model->shifts[i];
@@ -149,6 +155,7 @@ int32_t offbeat_contribution(const offbeat_state *state, uint8_t j)
 static uint8_t bits_set(uint16_t value)
 {
     uint8_t count = 0;
+    ROLLED
     while (value != 0) {
         count = (uint8_t)(count + (value & 1U));
         value = (uint16_t)(value >> 1);
@@ -181,7 +188,15 @@ int offbeat_decide(offbeat_state *state, int32_t score)
     return state->alarm;
 }
 
-int offbeat_self_test(offbeat_state *state, const int16_t *window, const int32_t *features, int32_t score, int32_t *found)
+int offbeat_window(offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, int32_t *features)
+{
+    offbeat_features(state, frames, first, capacity, features);
+    return offbeat_decide(state, offbeat_score(state, features));
+}
+
+#ifdef OFFBEAT_GOLDEN
+int offbeat_self_test(offbeat_state *state, const int16_t *window, const int32_t *features, int32_t score,
+                      int32_t *found)
 {
     const offbeat_model *const model = state->model;
     uint8_t j;
@@ -193,3 +208,4 @@ int offbeat_self_test(offbeat_state *state, const int16_t *window, const int32_t
     }
     return offbeat_score(state, found) == score ? OFFBEAT_OK : OFFBEAT_SELF_TEST_FAILED;
 }
+#endif

@@ -3,7 +3,8 @@
  * The arithmetic is docs/pipeline.md of the project; what this code computes equals the trainer's NumPy and the
  * board's MicroPython bit for bit. All state is the caller's; parameters are used in place from flash.
  *
- * Right shifts of negative values must be arithmetic, as on every compiler for the targets; checked below.
+ * C99 leaves two things to the compiler: right shifts of negative values must be arithmetic, and conversions to a
+ * signed type must keep the low bits, as with every compiler for the targets; both are checked below.
  */
 #ifndef OFFBEAT_H
 #define OFFBEAT_H
@@ -15,6 +16,7 @@ extern "C" {
 #endif
 
 typedef char offbeat_right_shift_must_be_arithmetic[((-3) >> 1) == -2 ? 1 : -1];
+typedef char offbeat_conversion_must_keep_the_bits[(int32_t)UINT32_C(0xFFFFFFFF) == -1 ? 1 : -1];
 
 #define OFFBEAT_THRESHOLD 256 /* score at and above which a window exceeds, for every family */
 #define OFFBEAT_MAX_WINDOW 1024
@@ -77,22 +79,24 @@ typedef struct {
     const int16_t *weights;    /* gaussian: lower triangle by rows; kmeans: centroids by rows */
 } offbeat_model;
 
-/* Everything that changes. The two buffers are the caller's: work int16 [window], vector int16 [2 * count]. */
+/* Everything that changes between windows. One for each stream of samples; the model may be shared. */
 typedef struct {
     const offbeat_model *model;
-    int16_t *work;
-    int16_t *vector;
-    int32_t score;
-    uint16_t history;
-    uint16_t quiet;
-    uint16_t hold;
-    uint8_t alarm;
-    uint8_t nearest;
-    int32_t log_window;
+    int16_t *work;      /* the caller's, [window] */
+    int16_t *vector;    /* the caller's, [2 * count] */
+    int32_t score;      /* of the last offbeat_score() */
+    uint16_t history;   /* the last n verdicts, newest lowest */
+    uint16_t quiet;     /* windows since the last that was not below release, while in alarm */
+    uint16_t hold;      /* windows until an alarm may start again */
+    uint8_t alarm;      /* 1 while in alarm */
+    uint8_t nearest;    /* kmeans: centroid of the last offbeat_score() */
+    int32_t log_window; /* log2 of the window and of the window less one, Q10 */
     int32_t log_steps;
 } offbeat_state;
 
-/* Prepare a state. work_length and vector_length are in words of 16 bits.
+/* Prepare a state, without alarm. work_length (at least the model's window) and vector_length (at least twice its
+ * features) are in words of 16 bits; model.h has both as OFFBEAT_MODEL_WORK and OFFBEAT_MODEL_VECTOR. The buffers stay
+ * in use as long as the state; work may serve something else between windows.
  * Returns OFFBEAT_OK, OFFBEAT_BAD_MODEL or OFFBEAT_TOO_SMALL. */
 int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work, uint16_t work_length, int16_t *vector,
                  uint16_t vector_length);
@@ -100,23 +104,33 @@ int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work
 /* Text of an error code of this library, for a log. */
 const char *offbeat_error_text(int code);
 
-/* Features of a window of frames, channel by channel: frames[capacity * channels], of which the window starts at
- * frame `first` and goes on at frame 0 after the last. A contiguous window has first 0 and capacity = window.
- * features: int32 [count]; units in docs/pipeline.md. */
-void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, int32_t *features);
+/* Features of a window of frames, that is of samples of all channels side by side: frames[capacity * channels],
+ * counts of the sensor, of which the window starts at frame `first` (below capacity) and goes on at frame 0 after the
+ * last one.
+ * A contiguous window has first 0 and capacity = window; capacity must not be less than the window.
+ * features: int32 [count]; logarithms in 1/1024 octave, means in 1/16 count (docs/pipeline.md). */
+void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity,
+                      int32_t *features);
 
 /* Score of features [count]: 0 to 32766, 256 is the threshold. */
 int32_t offbeat_score(offbeat_state *state, const int32_t *features);
 
-/* What feature j (below count) added to the score of the last offbeat_score(); may be negative for a gaussian. */
+/* What feature j (below count) added to the score of the last offbeat_score(); negative where it lowered it. */
 int32_t offbeat_contribution(const offbeat_state *state, uint8_t j);
 
 /* Take a window's score into the decision. Returns 1 while in alarm, else 0. */
 int offbeat_decide(offbeat_state *state, int32_t score);
 
-/* Compare features and score of a window with those the trainer found.
+/* offbeat_features(), offbeat_score() and offbeat_decide() in one call: returns 1 while in alarm, else 0; the score is
+ * in state->score. features: room for int32 [count]. */
+int offbeat_window(offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, int32_t *features);
+
+#ifdef OFFBEAT_GOLDEN
+/* Compare features and score of a contiguous window with those the trainer found; the decision is left alone.
  * Returns OFFBEAT_OK or OFFBEAT_SELF_TEST_FAILED; found: room for int32 [count]. */
-int offbeat_self_test(offbeat_state *state, const int16_t *window, const int32_t *features, int32_t score, int32_t *found);
+int offbeat_self_test(offbeat_state *state, const int16_t *window, const int32_t *features, int32_t score,
+                      int32_t *found);
+#endif
 
 #ifdef __cplusplus
 }

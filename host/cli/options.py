@@ -63,4 +63,7 @@ def open_all(
         for path in paths
     ]
     check_compatible(readers)
+    for name in _scales(scale) or {}:
+        if name not in readers[0].channels:
+            raise InputError(f"--scale names {name!r}, which is no channel; there are {', '.join(readers[0].channels)}")
     return readers

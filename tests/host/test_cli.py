@@ -131,6 +131,8 @@ def test_bad_recordings(tmp_path: Path, text: str, says: str) -> None:
 def test_bad_usage(normal: Path, model: Path, tmp_path: Path) -> None:
     refused("train", tmp_path / "none.csv", "-o", tmp_path / "m", says="no such recording")
     refused("train", normal, "-o", tmp_path / "m", "--channels", "x,q", says="no column 'q'")
+    refused("train", normal, "-o", tmp_path / "m", "--scale", "q=0.1", says="--scale names 'q'")
+    refused("train", normal, "-o", tmp_path / "m", "--scale", "x=lots", says="is not NAME=NUMBER")
     refused("train", normal, "-o", tmp_path / "m", "--false-alarms", "often", says="not a false-alarm budget")
     refused("train", normal, "-o", tmp_path / "m", "--family", "magic", says="--family magic is unknown")
     refused("train", normal, "-o", tmp_path / "m", "--window", 3, says="out of range")

@@ -140,13 +140,13 @@ def _gaussian(rng: np.random.Generator, count: int) -> Family:
 
 
 def _kmeans(rng: np.random.Generator, count: int) -> Family:
-    """Some centroids stand twice, so that the first of equals has to be the one that counts."""
+    """Some share a scale so coarse that scores are often equal: the first of equals has to be the one that counts."""
     clusters = int(rng.integers(1, 9))
     spread = rng.choice([64, 1024, 8191, 32768])
     centroids = rng.integers(-spread, spread, (clusters, count)).astype(np.int32)
     scales = np.array([_score_scale(rng) for _ in range(clusters)], dtype=np.int32)
     if clusters > 1 and rng.random() < 0.4:
-        centroids[-1], scales[-1] = centroids[0], scales[0]
+        scales[:] = scales[0, 0], rng.integers(1, 40)
     return KMeans(centroids, np.ones(clusters), scales[:, 0], scales[:, 1])
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+import struct
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +54,9 @@ void features(const int16_t *frames, uint16_t first, uint16_t capacity, int32_t 
 int32_t score(const int32_t *in) { return offbeat_score(&state, in); }
 int32_t contribution(uint8_t j) { return offbeat_contribution(&state, j); }
 int decide(int32_t value) { return offbeat_decide(&state, value); }
+int window(const int16_t *frames, uint16_t first, uint16_t capacity, int32_t *out)
+{ return offbeat_window(&state, frames, first, capacity, out); }
+int32_t last_score(void) { return state.score; }
 """
 
 
@@ -140,6 +145,24 @@ def test_decisions_equal(number: int, scores: list[int]) -> None:
     assert found == alarms(np.array(scores), pipeline.decision).tolist()
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, len(MODELS) - 1), st.integers(0, 2**32 - 1))
+def test_one_call_a_window_does_all(number: int, seed: int) -> None:
+    library, pipeline = compiled(number)
+    assert library.start() == 0
+    rng = np.random.default_rng(seed)
+    shapes = [rng.choice(sorted(SHAPES), len(pipeline.channels)) for _ in range(12)]
+    windows = np.stack([make_window(tuple(row), pipeline.window, seed + i) for i, row in enumerate(shapes)])
+    expected = pipeline.extract(windows)
+    scores = pipeline.family.score(pipeline.vectors(expected))
+    found = np.zeros(len(pipeline.features), dtype=np.int32)
+    for i, alarm in enumerate(alarms(scores, pipeline.decision)):
+        frames = np.ascontiguousarray(windows[i])
+        assert bool(library.window(pointer(frames), 0, len(frames), pointer(found))) == alarm
+        assert library.last_score() == scores[i]
+        np.testing.assert_array_equal(found, expected[i])
+
+
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("optimization", ["-O0", "-O3", "-Os"])
 def test_every_compiler_without_a_warning(compiler: str, optimization: str, tmp_path: Path) -> None:
@@ -166,13 +189,29 @@ def test_example_passes_and_can_fail(family: str, tmp_path: Path) -> None:
     (tmp_path / "model.beat").write_bytes(case.data)
     export(tmp_path / "model.beat", "c", tmp_path)
     good = run_example(tmp_path, "-O2")
-    assert good.returncode == 0 and "3 of 3 golden windows" in good.stdout
+    assert good.returncode == 0 and good.stdout == "OK: 3 of 3 golden windows as the trainer found them\n"
     source = (tmp_path / "model.c").read_text()
     head, gains = source.split("static const uint16_t gain[] = {", 1)
     first, rest = gains.split(",", 1)
     (tmp_path / "model.c").write_text(f"{head}static const uint16_t gain[] = {{ {int(first) // 2},{rest}")
     bad = run_example(tmp_path, "-O2")
-    assert bad.returncode == 1 and "other numbers" in bad.stdout
+    assert bad.returncode == 1 and "other numbers" in bad.stdout and "FAILED" in bad.stdout
+
+
+def test_example_without_golden_windows_does_not_claim_success(tmp_path: Path) -> None:
+    (tmp_path / "model.beat").write_bytes(make_case("gaussian", 64, 2, 9).data)
+    export(tmp_path / "model.beat", "c", tmp_path)
+    ran = run_example(tmp_path)
+    assert ran.returncode == 2 and ran.stdout == "nothing compared: the model file has no golden windows\n"
+
+
+def test_names_of_any_text_stay_text(tmp_path: Path) -> None:
+    names = ("*\\", '"; int x; "', "??/", "über*/ \r #error")
+    case = make_case("gaussian", 64, 4, 9)
+    parts = replace(case.parts, channels=names, meta={"name": "*\\ */ #error ??/", "sensor": "/* \\"})
+    (tmp_path / "model.beat").write_bytes(with_golden(Case(parts)).data)
+    export(tmp_path / "model.beat", "c", tmp_path)
+    assert run_example(tmp_path, "-DOFFBEAT_NAMES").returncode == 0
 
 
 @pytest.mark.skipif("gcc" not in COMPILERS, reason="the sanitizers are tested with gcc")
@@ -217,3 +256,136 @@ def test_init_refuses_small_buffers_and_bad_models(tmp_path: Path) -> None:
         "           offbeat_error_text(OFFBEAT_TOO_SMALL));\n    return 0;\n}\n"
     )
     assert run_example(tmp_path).stdout == "2 2 1 a buffer is smaller than the model needs\n"
+
+
+# The same code as machine code of two cores, in the Unicorn emulator
+
+CORES = {"cortex_m0": "UC_CPU_ARM_CORTEX_M0", "cortex_m3": "UC_CPU_ARM_CORTEX_M3"}
+CODE, MEMORY, STACK, HALT, PAGES = 0x1000_0000, 0x2000_0000, 0x2100_0000, 0x0800_0000, 0x2_0000
+RAM_LIMIT = 900  # bytes beyond the window, for 24 features of 128 samples
+
+LAYOUT = f"""
+SECTIONS {{
+    . = {CODE}; .text : {{ *(.text*) *(.rodata*) }} /DISCARD/ : {{ *(.ARM.exidx*) *(.comment) }}
+    . = {MEMORY}; .data : {{ *(.data*) }} .bss : {{ *(.bss*) *(COMMON) }}
+}}
+"""
+
+FIRMWARE = """
+#include "model.h"
+int16_t frames[OFFBEAT_MODEL_WINDOW * OFFBEAT_MODEL_CHANNELS];
+int32_t features[OFFBEAT_MODEL_FEATURES];
+static int16_t work[OFFBEAT_MODEL_WORK], vector[OFFBEAT_MODEL_VECTOR];
+static offbeat_state state;
+const uint32_t ram = sizeof work + sizeof vector + sizeof features + sizeof state;
+int32_t run(int32_t what, int32_t number);
+int32_t run(int32_t what, int32_t number)
+{
+    switch (what) {
+    case 0: return offbeat_init(&state, &offbeat_the_model, work, OFFBEAT_MODEL_WORK, vector, OFFBEAT_MODEL_VECTOR);
+    case 1: return offbeat_window(&state, frames, 0, OFFBEAT_MODEL_WINDOW, features);
+    case 2: return state.score;
+    case 3: return offbeat_contribution(&state, (uint8_t)number);
+    default: return (int32_t)ram;
+    }
+}
+#if !defined(__ARM_FEATURE_IDIV) && __ARM_ARCH < 7
+/* What a compiler's own library brings where the core has no instruction. */
+uint32_t __aeabi_uidiv(uint32_t a, uint32_t b);
+uint32_t __aeabi_uidiv(uint32_t a, uint32_t b)
+{
+    volatile uint32_t quotient = 0;
+    int i;
+    for (i = 31; i >= 0; i--)
+        if ((a >> i) >= b) { a -= b << i; quotient |= 1U << i; }
+    return quotient;
+}
+int __clzsi2(uint32_t value);
+int __clzsi2(uint32_t value)
+{
+    volatile int count = 32;
+    while (value != 0) { value >>= 1; count = count - 1; }
+    return count;
+}
+#endif
+"""
+
+
+class Core:
+    """The firmware above with one model, on one core."""
+
+    def __init__(self, case: Case, core: str, directory: Path) -> None:
+        self.unicorn = pytest.importorskip("unicorn", reason="needs unicorn to run machine code of a board")
+        self.arm = pytest.importorskip("unicorn.arm_const", reason="needs unicorn with ARM")
+        (directory / "model.beat").write_bytes(case.data)
+        export(directory / "model.beat", "c", directory)
+        (directory / "example.c").write_text(FIRMWARE)
+        (directory / "layout.ld").write_text(LAYOUT)
+        sources = sorted(str(path) for path in directory.glob("*.c"))
+        target = ["-target", "thumb-freestanding-eabi", f"-mcpu={core}", "-O2", "-nostdlib", "-Wl,-e,run"]
+        command = [*(_zig() or []), *target, *FLAGS, "-T", str(directory / "layout.ld"), *sources]
+        subprocess.run([*command, "-o", str(directory / "firmware")], check=True)
+        self.image = (directory / "firmware").read_bytes()
+        self.emulator = self.unicorn.Uc(
+            self.unicorn.UC_ARCH_ARM, self.unicorn.UC_MODE_THUMB, getattr(self.arm, CORES[core])
+        )
+        for start in (CODE, MEMORY, STACK, HALT):
+            self.emulator.mem_map(start, PAGES)
+        for kind, offset, address, _, size in struct.iter_unpack("<5I12x", self.table(28, 42)):
+            if kind == 1:
+                self.emulator.mem_write(address, self.image[offset : offset + size])
+        self.symbols = self.read_symbols()
+
+    def table(self, offset_at: int, size_at: int) -> bytes:
+        (offset,) = struct.unpack_from("<I", self.image, offset_at)
+        size, count = struct.unpack_from("<HH", self.image, size_at)
+        return self.image[offset : offset + size * count]
+
+    def read_symbols(self) -> dict[str, int]:
+        sections = list(struct.iter_unpack("<10I", self.table(32, 46)))
+        symbols = {}
+        for section in sections:
+            if section[1] == 2:  # the symbol table; its link is the section of the names
+                names = self.image[sections[section[6]][4] :]
+                entries = self.image[section[4] : section[4] + section[5]]
+                for name, value, _, _, _, _ in struct.iter_unpack("<IIIBBH", entries):
+                    symbols[names[name : names.index(b"\0", name)].decode()] = value
+        return symbols
+
+    def run(self, what: int, number: int = 0) -> int:
+        top = STACK + PAGES - 8
+        self.emulator.mem_write(STACK, b"\xa5" * PAGES)
+        for register, value in (("R0", what), ("R1", number), ("SP", top), ("LR", HALT | 1)):
+            self.emulator.reg_write(getattr(self.arm, f"UC_ARM_REG_{register}"), value)
+        self.emulator.emu_start(self.symbols["run"] | 1, HALT)
+        stack = bytes(self.emulator.mem_read(STACK, PAGES - 8))
+        self.stack_used = len(stack) - next((i for i, byte in enumerate(stack) if byte != 0xA5), len(stack))
+        result = self.emulator.reg_read(self.arm.UC_ARM_REG_R0)
+        return (result ^ 0x8000_0000) - 0x8000_0000
+
+    def write(self, name: str, array: np.ndarray) -> None:
+        self.emulator.mem_write(self.symbols[name], np.ascontiguousarray(array).tobytes())
+
+    def read(self, name: str, count: int) -> np.ndarray:
+        return np.frombuffer(bytes(self.emulator.mem_read(self.symbols[name], 4 * count)), "<i4")
+
+
+@pytest.mark.skipif(_zig() is None, reason="needs zig cc to compile for a board: pip install ziglang")
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize(("family", "window", "channels"), [("gaussian", 128, 3), ("kmeans", 30, 2)])
+def test_machine_code_of_a_board_equals_numpy(
+    core: str, family: str, window: int, channels: int, tmp_path: Path
+) -> None:
+    case = make_case(family, window, channels, 39, most=24)
+    board, pipeline = Core(case, core, tmp_path), Pipeline(parse(case.data))
+    windows = np.stack([make_window((shape,) * channels, window, 7) for shape in sorted(SHAPES)])
+    expected = pipeline.extract(windows)
+    scores, contributions = pipeline.score(windows), pipeline.contributions(expected)
+    assert board.run(0) == 0
+    for i, alarm in enumerate(alarms(scores, pipeline.decision)):
+        board.write("frames", windows[i])
+        assert board.run(1) == alarm
+        assert board.stack_used + board.run(4) <= RAM_LIMIT
+        np.testing.assert_array_equal(board.read("features", len(pipeline.features)), expected[i])
+        assert board.run(2) == scores[i]
+        assert [board.run(3, j) for j in range(len(pipeline.features))] == contributions[i].tolist()

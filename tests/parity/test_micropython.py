@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from offbeat.train.families.kmeans import KMeans
 from offbeat.train.modelfile import Decision
 from tests.parity.board import KERNELS, Verdict, Worker, started
 from tests.parity.models import BAND_WINDOWS, SHAPES, Case, cases, make_case, make_window, near_threshold
@@ -113,12 +115,27 @@ def test_a_recording_gives_the_same_scores_alarms_and_reasons(
                 assert [j for j, _ in why] == [position[name] for name, _ in expected], worker.kernels
 
 
+def test_the_first_of_equally_near_centroids_counts(workers: list[Worker]) -> None:
+    case = make_case("kmeans", 64, 2, seed=4)
+    window = make_window(("vibration", "vibration"), 64, seed=2)
+    (vector,) = case.pipeline.vectors(case.pipeline.extract(window[None]))
+    away = 300 * np.eye(case.count, dtype=np.int32)[:3] * np.where(vector > 0, -1, 1)
+    same = np.full(3, 9, dtype=np.int32)
+    family = KMeans((vector + away).astype(np.int32), np.ones(3), same, 20_000 + 0 * same)
+    tied = Case(replace(case.parts, parameters=family.parameters()))
+    assert tied.pipeline.contributions(tied.pipeline.extract(window[None]))[0].nonzero()[0].tolist() == [0]
+    for worker in workers:
+        worker.load(tied.data)
+        assert_agrees(tied, window, worker.measure(window, 0, case.count), worker.kernels)
+
+
 def test_the_largest_model_agrees(workers: list[Worker]) -> None:
     """255 features over 4 channels of 1024 samples: every index in the kernels at its highest."""
     for seed in range(20):
         case = make_case("gaussian", 1024, 4, seed, most=255)
         if case.count > 200:
             break
+    assert case.count > 200
     window = make_window(("vibration", "square wave", "impulses", "full scale noise"), 1024, seed=1)
     for worker in workers:
         worker.load(case.data)

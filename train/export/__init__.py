@@ -24,8 +24,15 @@ def export(model: str | Path, target: str, directory: str | Path) -> list[Path]:
     if target not in TARGETS:
         raise InputError(f"--to {target} is unknown; choose {' or '.join(TARGETS)}")
     source, out = Path(model), Path(directory)
+    if source.is_dir():
+        source /= "model.beat"
     read_model(source)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a directory with -o")
-    out.mkdir(parents=True, exist_ok=True)
-    return TARGETS[target]((source / "model.beat" if source.is_dir() else source).read_bytes(), out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return TARGETS[target](source.read_bytes(), out)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename2 or out} cannot be written ({error.strerror}); name another directory with -o"
+        ) from None

@@ -20,11 +20,16 @@ from offbeat.train.resources import folder
 __all__ = ["arrays", "write"]
 
 _WIDTH = 110
+_LONGEST_TEXT = 200  # C99 promises strings of 4095 characters and no more
 
 
-def _comment(text: str) -> str:
-    """Text of any origin inside a C comment: printable ASCII, no way to end the comment."""
-    return re.sub(r"[^ -~]", "?", text).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+def _plain(text: str) -> str:
+    """Text of any origin, safe inside a C comment and a C string: printable ASCII in one line.
+
+    Without stars no comment ends or starts, without question marks there is no trigraph, and without quotes and
+    backslashes no string ends.
+    """
+    return re.sub(r"[^ !#-)+->@-\[\]-~]", "_", text)[:_LONGEST_TEXT]
 
 
 def _wrapped(values: Iterable[object]) -> str:
@@ -67,14 +72,14 @@ def _golden(model: Model) -> list[dict[str, Any]]:
 
 
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(  # noqa: S701  C, not HTML: text from files goes through _comment
+    environment = jinja2.Environment(  # noqa: S701  C, not HTML: text from files goes through _plain
         loader=jinja2.PackageLoader("offbeat.train"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(comment=_comment, wrapped=_wrapped)
+    environment.filters.update(plain=_plain, wrapped=_wrapped)
     return environment
 
 

@@ -1,4 +1,4 @@
-/* Model {{ model.identity }} ({{ model.name | comment }}), made by `offbeat export --to c`, offbeat {{ version }}.
+/* Model {{ model.identity }} ({{ model.name | plain }}), made by `offbeat export --to c`, offbeat {{ version }}.
  * Generated: changes belong into the training, not here. */
 #include <stddef.h>
 
@@ -6,7 +6,7 @@
 
 static const offbeat_feature features[] = {
 {% for kind, channel, first, bins in features %}
-    {{ "{" }}{{ kind }}, {{ channel }}, {{ first }}, {{ bins }}}, /* {{ names[loop.index0] | comment }} */
+    {{ "{" }}{{ kind }}, {{ channel }}, {{ first }}, {{ bins }}}, /* {{ names[loop.index0] | plain }} */
 {% endfor %}
 };
 
@@ -59,7 +59,21 @@ const offbeat_model offbeat_the_model = {
     weights
 };
 
+#ifdef OFFBEAT_NAMES
+const char *const offbeat_channel_names[OFFBEAT_MODEL_CHANNELS] = {
+{% for name in channels %}
+    "{{ name | plain }}",
+{% endfor %}
+};
+
+const char *const offbeat_feature_names[OFFBEAT_MODEL_FEATURES] = {
+{% for name in names %}
+    "{{ name | plain }}",
+{% endfor %}
+};
+#endif
 {% if golden %}
+
 #ifdef OFFBEAT_GOLDEN
 const int16_t offbeat_golden_windows[OFFBEAT_MODEL_GOLDEN][OFFBEAT_MODEL_WINDOW * OFFBEAT_MODEL_CHANNELS] = {
 {% for vector in golden %}

@@ -1,4 +1,4 @@
-/* Model {{ model.identity }} ({{ model.name | comment }}), made by `offbeat export --to c`, offbeat {{ version }}.
+/* Model {{ model.identity }} ({{ model.name | plain }}), made by `offbeat export --to c`, offbeat {{ version }}.
  * Generated: changes belong into the training, not here. */
 #ifndef OFFBEAT_MODEL_H
 #define OFFBEAT_MODEL_H
@@ -18,13 +18,19 @@ extern "C" {
 #define OFFBEAT_MODEL_VECTOR {{ 2 * (features | length) }}
 #define OFFBEAT_MODEL_GOLDEN {{ golden | length }}
 
-/* Channels: {% for name in channels %}{{ loop.index0 }} {{ name | comment }}{{ ", " if not loop.last }}{% endfor %}.
+/* Channels: {% for name in channels %}{{ loop.index0 }} {{ name | plain }}{{ ", " if not loop.last }}{% endfor %}.
  * Features:
 {% for name in names %}
- *   {{ loop.index0 }} {{ name | comment }}
+ *   {{ loop.index0 }} {{ name | plain }}
 {% endfor %}
  */
 extern const offbeat_model offbeat_the_model;
+
+#ifdef OFFBEAT_NAMES
+/* The names above, for a log; compiled in with OFFBEAT_NAMES. */
+extern const char *const offbeat_channel_names[OFFBEAT_MODEL_CHANNELS];
+extern const char *const offbeat_feature_names[OFFBEAT_MODEL_FEATURES];
+#endif
 
 #if OFFBEAT_MODEL_GOLDEN > 0 && defined(OFFBEAT_GOLDEN)
 /* Windows with the features and scores that the trainer found; compiled in with OFFBEAT_GOLDEN. */

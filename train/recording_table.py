@@ -1,0 +1,63 @@
+"""What a file of samples says and holds, whatever its format: what its readers hand to the checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LONGEST_LABEL", "Header", "Source", "Table", "positive_number"]
+
+LONGEST_LABEL = 256  # characters; NumPy gives each row of a block the room of its longest label
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself. rate: Hz; units and scales (unit per count): by the name of the column."""
+
+    names: tuple[str, ...]
+    sensor: str = ""
+    rate: float | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    scales: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Some rows of a file, as they stand there.
+
+    numbers: float64 [n, K], all finite; decimal: bool [K], columns written with decimals; labels: str [n] or None;
+    places: int64 [n], the number by which messages name each row; done: bytes of the file up to here.
+    """
+
+    numbers: NDArray[np.float64]
+    decimal: NDArray[np.bool_]
+    labels: NDArray[np.str_] | None
+    places: NDArray[np.int64]
+    done: int
+
+
+class Source(Protocol):
+    """A file of samples. size: bytes; place: what a row's number counts, "line" or "row"."""
+
+    path: Path
+    header: Header
+    size: int
+    place: str
+
+    def tables(self, rows: int, numbers: Sequence[str], label: str | None) -> Iterator[Table]:
+        """Read from the start, at most ``rows`` rows at a time. Raises InputError where a row is bad."""
+
+
+def positive_number(value: object) -> float | None:
+    """A value from a header as a finite number above zero; None where it is none."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
