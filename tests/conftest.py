@@ -34,6 +34,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     pytest.skip(reason)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI everything that a test needs is installed, so a skipped test is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if skipped and os.environ.get("OFFBEAT_CI") == "1":
+        reporter.write_line(f"OFFBEAT_CI=1, but {len(skipped)} tests were skipped: {skipped[0].longrepr}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """Directory of a set of real recordings by its name; for tests that are marked needs_shared."""

@@ -109,11 +109,9 @@ def _fault_lines(evaluation: Evaluation) -> str:
     return head + "\n\n" + "\n".join(lines)
 
 
-def card(training: Training, evaluation: Evaluation) -> str:
-    """The model card as Markdown."""
+def _data_rows(training: Training) -> list[tuple[str, object]]:
     pipeline, windows = training.pipeline, training.windows
-    decision = pipeline.decision
-    data: list[tuple[str, object]] = [
+    return [
         ("recordings", ", ".join(dict.fromkeys(stretch.path for stretch in windows.stretches))),
         ("sensor", pipeline.model.meta.get("sensor", "") or "not named"),
         ("channels", ", ".join(pipeline.channels)),
@@ -121,13 +119,23 @@ def card(training: Training, evaluation: Evaluation) -> str:
         ("length", f"{windows.seconds:.1f} s"),
         ("normal windows", windows.normal_windows),
     ]
-    settings: list[tuple[str, object]] = [
+
+
+def _settings_rows(training: Training) -> list[tuple[str, object]]:
+    pipeline, decision = training.pipeline, training.pipeline.decision
+    return [
         ("family", training.reason),
         ("window, hop", f"{pipeline.window}, {pipeline.hop} samples"),
         ("decision", f"alarm when {decision.k} of the last {decision.n} windows score 256 or more; it ends after "
                      f"{decision.n} windows below {decision.release}; hold-off {decision.holdoff} windows"),
         ("seed", training.options.seed),
     ]  # fmt: skip
+
+
+def card(training: Training, evaluation: Evaluation) -> str:
+    """The model card as Markdown."""
+    pipeline = training.pipeline
+    data, settings = _data_rows(training), _settings_rows(training)
     sizes: list[tuple[str, object]] = [(what, f"{size} B") for what, size in size_rows(training)]
     detected = "\n".join(f"- {fault}: {share:.0%} of windows" for fault, share in training.chosen.detected.items())
     return f"""# Model card: {pipeline.model.name}
