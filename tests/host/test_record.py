@@ -313,11 +313,22 @@ def test_unplugging_leaves_a_gap_and_the_recording_goes_on(start: Callable[..., 
     assert abs(int(np.diff(place)[breaks[0]]) - int(np.diff(made)[breaks[0]])) < 0.5 * RATE
 
 
+def once_recording(action: Callable[[], object]) -> Callable[[str, float], None]:
+    """A progress callback that acts once, when samples have come: however slow the computer is."""
+    acted: list[bool] = []
+
+    def progress(stage: str, share: float) -> None:
+        if stage == "recording" and share > 0 and not acted:
+            acted.append(True)
+            action()
+
+    return progress
+
+
 @needs_micropython
 def test_a_restart_leaves_a_gap_and_the_recording_goes_on(start: Callable[..., VirtualBoard], tmp_path: Path) -> None:
     virtual = start()
-    threading.Timer(0.4, virtual.reset).start()
-    summary = record(virtual.port, tmp_path / "a.csv", seconds=24.0)
+    summary = record(virtual.port, tmp_path / "a.csv", seconds=24.0, progress=once_recording(virtual.reset))
     place, _ = places(tmp_path / "a.csv")
     assert summary.frames == len(place) == 9600 - summary.lost_frames
     assert summary.lost_frames > 0
@@ -330,9 +341,8 @@ def test_a_board_that_stays_away_leaves_a_partial_recording(start: Callable[...,
     virtual = start()
     out = tmp_path / "normal.csv"
     out.write_text("an older one")
-    threading.Timer(0.4, virtual.unplug).start()
     with pytest.raises(InputError, match=r"not back within .* samples until then are in .*normal\.partial\.csv"):
-        record(virtual.port, out, seconds=1000.0, give_up_after=0.3)
+        record(virtual.port, out, seconds=1000.0, give_up_after=0.3, progress=once_recording(virtual.unplug))
     assert out.read_text() == "an older one"
     assert left_in(tmp_path) == ["normal.csv", "normal.partial.csv"]
     assert len(read_recording(tmp_path / "normal.partial.csv").counts) > 0
@@ -343,10 +353,13 @@ def test_a_board_that_comes_back_as_another_one(start: Callable[..., VirtualBoar
     virtual = start()
     about = json.loads((virtual.flash / "about.json").read_text())
     (virtual.flash / "about.json").write_text(json.dumps({**about, "scales": ["0.5", "0.5"]}))
-    threading.Timer(0.4, virtual.unplug).start()
-    threading.Timer(0.6, virtual.plug).start()
+
+    def pull() -> None:
+        virtual.unplug()
+        threading.Timer(0.2, virtual.plug).start()
+
     with pytest.raises(InputError, match=r"came back with other scales"):
-        record(virtual.port, tmp_path / "normal.csv", seconds=1000.0)
+        record(virtual.port, tmp_path / "normal.csv", seconds=1000.0, progress=once_recording(pull))
     assert left_in(tmp_path) == ["normal.partial.csv"]
 
 
@@ -357,9 +370,9 @@ def test_a_board_that_falls_silent_leaves_a_partial_recording(
     monkeypatch.setattr(recorder, "_SILENCE", (0.3, 0.3))
     monkeypatch.setattr("offbeat.host.board._PATIENCE", {"HELLO": 0.1})
     virtual = start()
-    threading.Timer(0.4, lambda: virtual.feed_garbage(b"\x03", to_board=True)).start()
+    ctrl_c = once_recording(lambda: virtual.feed_garbage(b"\x03", to_board=True))
     with pytest.raises(InputError, match=r"no answer to HELLO.*normal\.partial\.csv"):
-        record(virtual.port, tmp_path / "normal.csv", seconds=1000.0)
+        record(virtual.port, tmp_path / "normal.csv", seconds=1000.0, progress=ctrl_c)
     assert left_in(tmp_path) == ["normal.partial.csv"]
 
 
