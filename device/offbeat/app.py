@@ -47,6 +47,7 @@ class App:
         self._started = time.ticks_ms()
         self._last_health = self._started
         self._seconds_up = 0
+        self._rest_up = 0
 
     def start(self):
         """Announce the board; then gather garbage once, so that the heap is whole before sampling."""
@@ -146,11 +147,14 @@ class App:
     def health(self, sequence):
         """Say how the board is doing. sequence: of the line answered, or -1."""
         now = time.ticks_ms()
-        self._seconds_up += time.ticks_diff(now, self._last_health)
+        # Seconds and a rest, not milliseconds: those would leave the small integers after twelve days.
+        self._rest_up += time.ticks_diff(now, self._last_health)
+        self._seconds_up += self._rest_up // 1000
+        self._rest_up %= 1000
         self._last_health = now
         lines = self.lines
         lines.begin(b"~HEALTH ")
-        lines.number(b" up=", self._seconds_up // 1000)
+        lines.number(b" up=", self._seconds_up)
         lines.number(b" heap=", gc.mem_free())
         lines.number(b" alloc=", gc.mem_alloc())
         lines.number(b" windows=", self.windows)

@@ -66,7 +66,7 @@ class Ring:
         A full ring drops its oldest hop, and counts it as lost.
         """
         if self.filled == self.capacity:
-            self.lost += self.hop
+            self.lost = (self.lost + self.hop) & 0x3FFFFFFF
             self.advance()
         at = self.first + self.filled
         if at >= self.capacity:
