@@ -1,7 +1,7 @@
-/* Score, contributions and decision; docs/pipeline.md. */
+/* Standard scores, score and decision; docs/pipeline.md. */
 #include "offbeat_internal.h"
 
-static int32_t clamped(int32_t value, int32_t limit)
+int32_t offbeat_clamp(int32_t value, int32_t limit)
 {
     if (value > limit) {
         return limit;
@@ -9,24 +9,33 @@ static int32_t clamped(int32_t value, int32_t limit)
     return value < -limit ? -limit : value;
 }
 
-static int32_t scaled(int32_t distance, uint16_t reduce, uint16_t gain)
+int32_t offbeat_scaled(int32_t distance, int16_t reduce, int16_t gain)
 {
     int32_t value = distance >> reduce;
     if (value > 32767) {
         value = 32767;
     }
-    return (value * (int32_t)gain + 16384) >> 15;
+    return (value * gain + 16384) >> 15;
+}
+
+int32_t offbeat_signed_scaled(int32_t part, int16_t reduce, int16_t gain)
+{
+    return part < 0 ? -offbeat_scaled(-part, reduce, gain) : offbeat_scaled(part, reduce, gain);
 }
 
 int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work, uint16_t work_length, int16_t *vector,
                  uint16_t vector_length)
 {
-    if (model->window < 8 || model->window > OFFBEAT_MAX_WINDOW || model->channels == 0 || model->count == 0 ||
-        (model->family != OFFBEAT_GAUSSIAN && model->family != OFFBEAT_KMEANS)) {
+    uint16_t i;
+    if (model->window < 8 || model->window > OFFBEAT_MAX_WINDOW || model->channels == 0 || model->count == 0) {
         return OFFBEAT_BAD_MODEL;
     }
-    if (work_length < model->window || vector_length < 2U * model->count) {
+    if (work_length < model->window || vector_length < (uint32_t)model->count + model->room) {
         return OFFBEAT_TOO_SMALL;
+    }
+    ROLLED
+    for (i = 0; i < model->room; i++) {
+        vector[model->count + i] = 0;
     }
     state->model = model;
     state->work = work;
@@ -36,7 +45,6 @@ int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work
     state->quiet = 0;
     state->hold = 0;
     state->alarm = 0;
-    state->nearest = 0;
     state->log_window = offbeat_log2_q10(model->window);
     state->log_steps = offbeat_log2_q10((uint64_t)model->window - 1U);
     return OFFBEAT_OK;
@@ -64,92 +72,24 @@ static void standardize(const offbeat_model *model, const int32_t *feature, int1
     const offbeat_scale *const end = scale + model->count;
     ROLLED
     for (; scale != end; scale++) {
-        const int32_t x = clamped((*feature++ - scale->center) >> scale->first_shift, 32767);
+        const int32_t x = offbeat_clamp((*feature++ - scale->center) >> scale->first_shift, 32767);
         const int32_t half = 1 << (scale->second_shift - 1);
-        *score++ = (int16_t)clamped((x * scale->multiplier + half) >> scale->second_shift, 8191);
+        *score++ = (int16_t)offbeat_clamp((x * scale->multiplier + half) >> scale->second_shift, 8191);
     }
-}
-
-static int32_t mahalanobis(const offbeat_model *model, const int16_t *scores, int16_t *whitened)
-{
-    const int32_t count = model->count;
-    const int16_t *row = model->weights;
-    int32_t distance = 0;
-    int32_t i;
-    ROLLED
-    for (i = 0; i < count; i++) {
-        const uint8_t shift = model->shifts[i];
-        int32_t total = 1 << (shift - 1);
-        int32_t j;
-        ROLLED
-        for (j = 0; j <= i; j++) {
-            total += scores[j] * row[j];
-        }
-        row += j;
-        total = clamped(total >> shift, 2047);
-        whitened[i] = (int16_t)total;
-        distance += total * total;
-    }
-    return distance;
-}
-
-static int32_t centroid_distance(const offbeat_model *model, const int16_t *score, uint8_t cluster)
-{
-    const int16_t *centroid = model->weights + (int32_t)cluster * model->count;
-    const int16_t *const end = centroid + model->count;
-    int32_t distance = 0;
-    ROLLED
-    while (centroid != end) {
-        const int32_t x = clamped(*score++ - *centroid++, 2047);
-        distance += x * x;
-    }
-    return distance;
 }
 
 int32_t offbeat_score(offbeat_state *state, const int32_t *features)
 {
     const offbeat_model *const model = state->model;
     standardize(model, features, state->vector);
-    if (model->family == OFFBEAT_GAUSSIAN) {
-        const int32_t distance = mahalanobis(model, state->vector, state->vector + model->count);
-        state->score = scaled(distance, model->reduce[0], model->gain[0]);
-    } else {
-        uint8_t i;
-        state->score = INT32_MAX;
-        ROLLED
-        for (i = 0; i < model->clusters; i++) {
-            const int32_t score = scaled(centroid_distance(model, state->vector, i), model->reduce[i], model->gain[i]);
-            if (score < state->score) {
-                state->score = score;
-                state->nearest = i;
-            }
-        }
-    }
+    state->score = model->family->score(model->parameters, state->vector, state->vector + model->count, model->count);
     return state->score;
 }
 
 int32_t offbeat_contribution(const offbeat_state *state, uint8_t j)
 {
     const offbeat_model *const model = state->model;
-    int32_t part;
-    if (model->family == OFFBEAT_GAUSSIAN) {
-        int32_t back = 0;
-        uint8_t i;
-        ROLLED
-        for (i = j; i < model->count; i++) {
-            const int32_t weight = model->weights[(int32_t)i * (i + 1) / 2 + j];
-            back += (weight * state->vector[model->count + i]) >> model->shifts[i];
-        }
-        part = state->vector[j] * clamped(back, 32767);
-    } else {
-        const int16_t centroid = model->weights[(int32_t)state->nearest * model->count + j];
-        part = clamped(state->vector[j] - centroid, 2047);
-        part *= part;
-    }
-    if (part < 0) {
-        return -scaled(-part, model->reduce[state->nearest], model->gain[state->nearest]);
-    }
-    return scaled(part, model->reduce[state->nearest], model->gain[state->nearest]);
+    return model->family->contribution(model->parameters, state->vector, state->vector + model->count, model->count, j);
 }
 
 static uint8_t bits_set(uint16_t value)

@@ -21,8 +21,6 @@ typedef char offbeat_conversion_must_keep_the_bits[(int32_t)UINT32_C(0xFFFFFFFF)
 #define OFFBEAT_THRESHOLD 256 /* score at and above which a window exceeds, for every family */
 #define OFFBEAT_MAX_WINDOW 1024
 
-enum { OFFBEAT_GAUSSIAN = 1, OFFBEAT_KMEANS = 2 };
-
 enum {
     OFFBEAT_MEAN = 0,
     OFFBEAT_RMS = 1,
@@ -60,42 +58,58 @@ typedef struct {
     uint16_t holdoff;
 } offbeat_decision;
 
+/* A model family: how a vector of standard scores becomes a score. The model names the one that it needs, so that
+ * only that one is linked.
+ * parameters: the section of the model file as words, in place; vector[count]: standard scores, Q7, within +-8191;
+ * room: scratch that is zero after offbeat_init(), in which a family keeps what contribution() or its next score needs. */
+typedef struct {
+    int32_t (*score)(const int16_t *parameters, const int16_t *vector, int16_t *room, uint8_t count);
+    int32_t (*contribution)(const int16_t *parameters, const int16_t *vector, const int16_t *room, uint8_t count,
+                            uint8_t j);
+} offbeat_family;
+
+extern const offbeat_family offbeat_gaussian;
+extern const offbeat_family offbeat_kmeans;
+extern const offbeat_family offbeat_mixture;
+extern const offbeat_family offbeat_pca;
+extern const offbeat_family offbeat_forest;
+extern const offbeat_family offbeat_prototypes;
+extern const offbeat_family offbeat_autoencoder;
+extern const offbeat_family offbeat_autoregressive;
+extern const offbeat_family offbeat_ensemble;
+
 typedef struct {
     const char *identity;      /* 16 hex digits */
     uint32_t rate_millihertz;
     uint16_t window;           /* samples, 8 to 1024 */
     uint16_t hop;              /* samples */
     uint8_t channels;
-    uint8_t family;            /* OFFBEAT_GAUSSIAN or OFFBEAT_KMEANS */
     uint8_t count;             /* features */
+    uint16_t room;             /* words of scratch that the family needs */
     const offbeat_feature *features; /* [count] */
     const int16_t *sine;       /* [window / 4 + 1], or NULL without bands */
     const offbeat_scale *scales; /* [count] */
     offbeat_decision decision;
-    uint8_t clusters;          /* kmeans: how many; gaussian: 1 */
-    const uint16_t *reduce;    /* [clusters] */
-    const uint16_t *gain;      /* [clusters] */
-    const uint8_t *shifts;     /* gaussian: [count] */
-    const int16_t *weights;    /* gaussian: lower triangle by rows; kmeans: centroids by rows */
+    const offbeat_family *family;
+    const int16_t *parameters; /* of the family, laid out as in the model file */
 } offbeat_model;
 
 /* Everything that changes between windows. One for each stream of samples; the model may be shared. */
 typedef struct {
     const offbeat_model *model;
     int16_t *work;      /* the caller's, [window] */
-    int16_t *vector;    /* the caller's, [2 * count] */
+    int16_t *vector;    /* the caller's, [count + room] */
     int32_t score;      /* of the last offbeat_score() */
     uint16_t history;   /* the last n verdicts, newest lowest */
     uint16_t quiet;     /* windows since the last that was not below release, while in alarm */
     uint16_t hold;      /* windows until an alarm may start again */
     uint8_t alarm;      /* 1 while in alarm */
-    uint8_t nearest;    /* kmeans: centroid of the last offbeat_score() */
     int32_t log_window; /* log2 of the window and of the window less one, Q10 */
     int32_t log_steps;
 } offbeat_state;
 
-/* Prepare a state, without alarm. work_length (at least the model's window) and vector_length (at least twice its
- * features) are in words of 16 bits; model.h has both as OFFBEAT_MODEL_WORK and OFFBEAT_MODEL_VECTOR. The buffers stay
+/* Prepare a state, without alarm. work_length (at least the model's window) and vector_length (at least its
+ * features and its family's room) are in words of 16 bits; model.h has both as OFFBEAT_MODEL_WORK and OFFBEAT_MODEL_VECTOR. The buffers stay
  * in use as long as the state; work may serve something else between windows.
  * Returns OFFBEAT_OK, OFFBEAT_BAD_MODEL or OFFBEAT_TOO_SMALL. */
 int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work, uint16_t work_length, int16_t *vector,

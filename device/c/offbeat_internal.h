@@ -24,6 +24,15 @@ typedef struct {
     uint64_t fourth;     /* sum of (square >> 12)^2 */
 } offbeat_channel;
 
+/* Saturate to -limit .. limit. */
+int32_t offbeat_clamp(int32_t value, int32_t limit);
+
+/* A distance (0 to 2^30 - 1) on the score scale, where 256 is the threshold; reduce 0 to 30, gain 0 to 32767. */
+int32_t offbeat_scaled(int32_t distance, int16_t reduce, int16_t gain);
+
+/* The same for a part of a distance, which may be negative. */
+int32_t offbeat_signed_scaled(int32_t part, int16_t reduce, int16_t gain);
+
 /* Bits of value, 0 for 0. */
 int32_t offbeat_bit_length(uint32_t value);
 

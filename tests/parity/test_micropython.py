@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from offbeat.train.families import FAMILIES
 from offbeat.train.families.kmeans import KMeans
 from offbeat.train.modelfile import Decision
 from tests.parity.board import KERNELS, Verdict, Worker, started
@@ -73,7 +74,7 @@ def test_a_window_means_the_same_everywhere(
 @pytest.mark.parametrize("window", BAND_WINDOWS)
 @pytest.mark.parametrize("shape", sorted(SHAPES))
 def test_every_shape_at_every_spectrum_length(workers: list[Worker], shape: str, window: int) -> None:
-    families = sorted(["gaussian", "kmeans"], reverse=len(shape) % 2 == 0)
+    families = sorted(FAMILIES, reverse=len(shape) % 2 == 0)
     for seed, family in enumerate(families):
         case = make_case(family, window, channels=1, seed=seed + window, most=24)
         counts = make_window((shape,), window, seed=seed)
@@ -85,7 +86,7 @@ def test_every_shape_at_every_spectrum_length(workers: list[Worker], shape: str,
 
 @SOME
 @given(
-    family=st.sampled_from(["gaussian", "kmeans"]),
+    family=st.sampled_from(sorted(FAMILIES)),
     window=st.sampled_from([8, 16, 21, 32, 64]),
     channels=st.integers(1, 3),
     seed=st.integers(0, 2**31),

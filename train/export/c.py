@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from offbeat.device import VERSION
+from offbeat.device import VERSION, families
 from offbeat.device.modelfile import Model, parse
 from offbeat.train.modelfile import write_atomically
 from offbeat.train.pipeline import Pipeline
@@ -44,20 +43,16 @@ def _wrapped(values: Iterable[object]) -> str:
     return "\n".join([*lines, line])
 
 
-def _parameters(model: Model, count: int) -> dict[str, Any]:
-    """The family's arrays as the runtime's structure names them."""
-    data = bytes(model.parameters)
-    if model.family == 1:
-        _, _, reduce, gain = struct.unpack_from("<HHHH", data, 0)
-        start = 8 + (count + 3) // 4 * 4
-        shifts = list(data[8 : 8 + count])
-        return {"clusters": 1, "reduce": [reduce], "gain": [gain], "shifts": shifts,
-                "weights": np.frombuffer(data, "<i2", offset=start).tolist()}  # fmt: skip
-    (clusters,) = struct.unpack_from("<H", data, 0)
-    scales = np.frombuffer(data, "<u2", 2 * clusters, 4).reshape(clusters, 2)
-    weights = np.frombuffer(data, "<i2", offset=4 + 4 * clusters).tolist()
-    reduce, gain = scales[:, 0].tolist(), scales[:, 1].tolist()
-    return {"clusters": clusters, "reduce": reduce, "gain": gain, "shifts": [], "weights": weights}
+def _room(model: Model) -> int:
+    """Words of scratch beyond the standard scores, as the board's own scorer counts them."""
+    count = len(model.features)
+    return families.module(model.family).Scorer(model.parameters, count).room() - count
+
+
+def _sources(model: Model) -> list[Path]:
+    """The runtime's files without the families that the model does not need."""
+    unneeded = {f"offbeat_{name}.c" for number, name in families.FAMILIES.items() if number != model.family}
+    return [path for path in sorted(folder("runtime").glob("*.[ch]")) if path.name not in unneeded]
 
 
 def _golden(model: Model) -> list[dict[str, Any]]:
@@ -95,7 +90,10 @@ def _values(model: Model) -> dict[str, Any]:
         "sine": np.frombuffer(model.sine, "<i2").tolist(),
         "decision": pipeline.decision,
         "golden": _golden(model),
-        **_parameters(model, len(model.features)),
+        "family": families.FAMILIES[model.family],
+        "room": _room(model),
+        "parameters": np.frombuffer(model.parameters, "<i2").tolist(),
+        "sources": [path.name for path in _sources(model) if path.suffix == ".c"],
     }
 
 
@@ -109,7 +107,7 @@ def write(model: bytes, directory: Path) -> list[Path]:
     """Write runtime, arrays, example and README; returns the files."""
     parsed = parse(model)
     environment, values = _templates(), _values(parsed)
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder("runtime").glob("*.[ch]"))}
+    files = {path.name: path.read_text(encoding="utf-8") for path in _sources(parsed)}
     for name in ("model.h", "model.c", "example.c"):
         files[name] = environment.get_template(name).render(values)
     files["README.md"] = environment.get_template("c_readme.md").render(values)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,20 @@ class Family(ABC):
 
     name: ClassVar[str]
     number: ClassVar[int]
+    stateful: ClassVar[bool] = False
+    """Whether a score depends on the windows before it; vectors are then one stretch in order of time."""
+
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    """Settings of ``fit`` that an automatic search tries, the smallest model first."""
 
     @classmethod
     @abstractmethod
-    def fit(cls, scores: NDArray[np.float64], seed: int) -> Self:
-        """Fit to standard scores, float64 [W, F], of normal windows, and quantize; the threshold is provisional."""
+    def fit(cls, scores: NDArray[np.float64], seed: int, **settings: Any) -> Self:
+        """Fit to standard scores, float64 [W, F], of normal windows, and quantize; the threshold is provisional.
+
+        settings: the family's own; without any, the fit chooses. A stateful family takes ``runs``, the lengths of
+        the stretches that follow one another in ``scores``.
+        """
 
     @classmethod
     @abstractmethod
@@ -59,6 +69,16 @@ class Family(ABC):
     @abstractmethod
     def contributions(self, vectors: Int32) -> Int32:
         """What each feature adds to the score, int32 [W, F]; the sum is the score but for rounding."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What was chosen of the model's size and shape, for tables."""
+
+    @property
+    @abstractmethod
+    def operations(self) -> int:
+        """Steps of the inner loops (multiply-accumulates, comparisons) for one score; for the cost model."""
 
     @abstractmethod
     def float_score(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class Gaussian(Family):
     threshold: int = 256
 
     @classmethod
-    def fit(cls, scores: NDArray[np.float64], seed: int) -> Self:
+    def fit(cls, scores: NDArray[np.float64], seed: int, **settings: Any) -> Self:
         """Ledoit-Wolf shrinkage (2004) on trimmed data, then rows quantized so that no sum can overflow."""
         factor = _robust_precision_factor(scores)
         weights, shifts = np.zeros(factor.shape, dtype=np.int32), np.zeros(len(factor), dtype=np.int32)
@@ -101,6 +101,16 @@ class Gaussian(Family):
         back = ((self.weights[None] * whitened[:, :, None]) >> self.shifts[None, :, None]).sum(axis=1, dtype=np.int32)
         parts = vectors * clamp(back, 32767)
         return np.sign(parts) * scaled(np.abs(parts), self.reduce, self.gain)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """A Gaussian has nothing to choose."""
+        return {}
+
+    @property
+    def operations(self) -> int:
+        """Multiply-accumulates of the triangle, and the squares."""
+        return len(self.shifts) * (len(self.shifts) + 3) // 2
 
     def float_score(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """The same in float64, without quantization or saturation."""

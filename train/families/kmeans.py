@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +38,11 @@ def _clusters(scores: NDArray[np.float64], seed: int) -> int:
     return best
 
 
-def _choose(scores: NDArray[np.float64], seed: int) -> SklearnKMeans:
+def _choose(scores: NDArray[np.float64], seed: int, wanted: int | None) -> SklearnKMeans:
     # One thread: with so little data, starting more costs more than they bring.
     with threadpool_limits(1):
-        return SklearnKMeans(_clusters(scores, seed), n_init=4, random_state=seed).fit(scores)
+        clusters = min(wanted, len(np.unique(scores, axis=0))) if wanted else _clusters(scores, seed)
+        return SklearnKMeans(clusters, n_init=4, random_state=seed).fit(scores)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class KMeans(Family):
 
     name: ClassVar[str] = "kmeans"
     number: ClassVar[int] = 2
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"clusters": 4}, {"clusters": 8}, {"clusters": 16})
 
     centroids: Int32
     radii: NDArray[np.float64]
@@ -61,9 +64,12 @@ class KMeans(Family):
     threshold: int = _BASE
 
     @classmethod
-    def fit(cls, scores: NDArray[np.float64], seed: int) -> Self:
-        """scikit-learn's KMeans; the radius of a cluster is the 95 % quantile of its members' distances."""
-        model = _choose(scores, seed)
+    def fit(cls, scores: NDArray[np.float64], seed: int, **settings: Any) -> Self:
+        """scikit-learn's KMeans; the radius of a cluster is the 95 % quantile of its members' distances.
+
+        settings: clusters, else as many as the silhouette tells apart.
+        """
+        model = _choose(scores, seed, settings.get("clusters"))
         squared = ((scores - model.cluster_centers_[model.labels_]) ** 2).sum(axis=1) * 16384
         overall = np.quantile(squared, _RADIUS_QUANTILE)
         radii = np.array(
@@ -128,6 +134,16 @@ class KMeans(Family):
             own = nearest == k
             result[own] = scaled(self._squares(vectors[own], k), int(self.reduce[k]), int(self.gain[k]))
         return result
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How many clusters."""
+        return {"clusters": len(self.centroids)}
+
+    @property
+    def operations(self) -> int:
+        """Squared differences."""
+        return int(self.centroids.size)
 
     def float_score(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """The same in float64, without quantization or saturation."""

@@ -22,22 +22,9 @@ static const offbeat_scale scales[] = {
 {% endfor %}
 };
 
-static const uint16_t reduce[] = {
-{{ reduce | wrapped }}
-};
-
-static const uint16_t gain[] = {
-{{ gain | wrapped }}
-};
-
-{% if shifts %}
-static const uint8_t shifts[] = {
-{{ shifts | wrapped }}
-};
-
-{% endif %}
-static const int16_t weights[] = {
-{{ weights | wrapped }}
+/* {{ family }}, laid out as in the model file. */
+static const int16_t parameters[] = {
+{{ parameters | wrapped }}
 };
 
 const offbeat_model offbeat_the_model = {
@@ -46,17 +33,14 @@ const offbeat_model offbeat_the_model = {
     {{ model.window }},
     {{ model.hop }},
     {{ channels | length }},
-    {{ model.family }},
     {{ features | length }},
+    {{ room }},
     features,
     {{ "sine" if sine else "NULL" }},
     scales,
     {{ "{" }}{{ decision.k }}, {{ decision.n }}, {{ decision.release }}, {{ decision.holdoff }}},
-    {{ clusters }},
-    reduce,
-    gain,
-    {{ "shifts" if shifts else "NULL" }},
-    weights
+    &offbeat_{{ family }},
+    parameters
 };
 
 #ifdef OFFBEAT_NAMES

@@ -15,7 +15,7 @@ extern "C" {
 #define OFFBEAT_MODEL_FEATURES {{ features | length }}
 /* Words of 16 bits that offbeat_init() wants. */
 #define OFFBEAT_MODEL_WORK {{ model.window }}
-#define OFFBEAT_MODEL_VECTOR {{ 2 * (features | length) }}
+#define OFFBEAT_MODEL_VECTOR {{ (features | length) + room }}
 #define OFFBEAT_MODEL_GOLDEN {{ golden | length }}
 
 /* Channels: {% for name in channels %}{{ loop.index0 }} {{ name | plain }}{{ ", " if not loop.last }}{% endfor %}.

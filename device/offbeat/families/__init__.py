@@ -5,27 +5,35 @@ Scorer(parameters, count) with room(count) words of vector, score(vector) -> int
 explain(vector), and contribution(vector, j) -> int in score units, valid after explain().
 """
 
-FAMILIES = {1: "gaussian", 2: "kmeans"}
+FAMILIES = {
+    1: "gaussian",
+    2: "kmeans",
+    3: "mixture",
+    4: "pca",
+    5: "forest",
+    6: "prototypes",
+    7: "autoencoder",
+    8: "autoregressive",
+    9: "ensemble",
+}
 
 
 def module(number):
-    """The module of a family by its number in the model file; None where this version has none."""
-    if number == 1:
-        from . import gaussian
-
-        return gaussian
-    if number == 2:
-        from . import kmeans
-
-        return kmeans
-    return None
+    """The module of a family by its number in the model file; None where this board has none."""
+    name = FAMILIES.get(number)
+    if name is None:
+        return None
+    try:
+        return __import__(name, globals(), None, ("Scorer",), 1)
+    except ImportError:  # a board may carry only the families that it needs
+        return None
 
 
 def check(number, parameters, count):
     """Why these parameters cannot be scored with, or an empty string."""
     family = module(number)
     if family is None:
-        return "the model is of family %d, which this version does not know" % number
+        return "the model is of family %d, which this version does not have" % number
     return family.check(parameters, count)
 
 
