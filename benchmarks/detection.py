@@ -167,8 +167,8 @@ def picture(directory: Path) -> None:
         axes.plot(item.ends[chosen], item.scores[chosen], ".", ms=4, color=color, label=name)
     axes.axhline(256, color="#d08700", lw=1.4, label="threshold, 256")
     starts = item.ends[np.flatnonzero(item.alarm)[:1]]
-    features = item.stretch.features[np.flatnonzero(item.alarm)[:1]]
-    for start, row_ in zip(starts, features, strict=True):
+    parts = training.pipeline.contributions(item.stretch.features)[np.flatnonzero(item.alarm)[:1]]
+    for start, row_ in zip(starts, parts, strict=True):
         reasons = ", ".join(name for name, _ in training.pipeline.reasons(row_))
         axes.annotate(f"ALARM at {start:.1f} s\n{reasons}", (start, 256), (start - 44, 2200), fontsize=9,
                       arrowprops={"arrowstyle": "->", "color": "#3b4252"})  # fmt: skip

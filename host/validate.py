@@ -188,8 +188,9 @@ class _Comparison:
             features = self._pipeline.extract(stacked)
             scores = self._pipeline.family.score(self._pipeline.vectors(features))
             expected = np.concatenate([features, scores[:, None]], axis=1).astype(np.int64)
-            for window, numbers in zip(batch, expected, strict=True):
-                self.report.compare(self._names, self._find(window), numbers)
+            for number, (window, numbers) in enumerate(zip(batch, expected, strict=True)):
+                # A batch is one stretch to a stateful model, here and on the board.
+                self.report.compare(self._names, self._find(window, reset=number == 0), numbers)
                 yield
 
     def finish(self) -> ValidationReport:
@@ -201,26 +202,26 @@ class _Comparison:
         report.retries += board.retries
         return report
 
-    def _find(self, window: Window) -> NDArray[np.int64]:
+    def _find(self, window: Window, reset: bool) -> NDArray[np.int64]:
         """What the board finds for a window: int64 [F + 1], the features and the score."""
         try:
-            found = self._send_and_run(window)
+            found = self._send_and_run(window, reset)
         except Refused:
             self._check_restarts()
             raise
         self._check_restarts()  # it may have forgotten half of the window
         return found
 
-    def _send_and_run(self, window: Window) -> NDArray[np.int64]:
+    def _send_and_run(self, window: Window, reset: bool) -> NDArray[np.int64]:
         raw = window.astype("<i2").tobytes()
         step = _bytes_a_line(self._board.hello.line, len(raw))
         for at in range(0, len(raw), step):
             self._board.command("WINDOW", o=at, d=raw[at : at + step])
+        self._run_number = self._run_number % 0xFFFF + 1
+        self._have[:] = False
         for attempt in range(_RUNS):
             self.report.retries += attempt > 0
-            self._run_number = self._run_number % 0xFFFF + 1
-            self._have[:] = False
-            result = self._board.command("RUN", n=self._run_number)
+            result = self._board.command("RUN", n=self._run_number, reset=int(reset))
             self._check_result(result)
             if self._have.all():
                 self.report.microseconds.append(result.integer("us"))

@@ -27,7 +27,8 @@ _BLOCK_SAMPLES = 1 << 20  # counts worked on at once: bounds memory, and stays i
 class Feature:
     """One feature of a window.
 
-    kind: a name of KINDS; channel: index; first, bins: the bins of the spectrum that a band sums.
+    kind: a name of KINDS; channel: index; first, bins: the bins of the spectrum that a band sums; of a correlation,
+    first is the other channel.
     """
 
     kind: str
@@ -37,8 +38,12 @@ class Feature:
 
     def name(self, channels: Sequence[str]) -> str:
         """Name that a person reads, for instance ``x.rms`` or ``x.band9-16`` (bins 9 to 16)."""
-        band = f"{self.first}-{self.first + self.bins - 1}" if self.kind == "band" else ""
-        return f"{channels[self.channel]}.{self.kind}{band}"
+        of = ""
+        if self.kind == "band":
+            of = f"{self.first}-{self.first + self.bins - 1}"
+        elif self.kind == "correlation":
+            of = f"({channels[self.first]})"
+        return f"{channels[self.channel]}.{self.kind}{of}"
 
 
 @dataclass
@@ -117,6 +122,24 @@ def _band(channel: _Channel, feature: Feature) -> Int32:
     return np.where(channel.silent, FLOOR, log2_q10(power) - 2048 * channel.exponent - 11264)
 
 
+def _correlation(channel: _Channel, other: _Channel) -> Int32:
+    """Pearson's correlation of two channels in a window, 4096 = 1; 0 where one of them is constant."""
+    product = (channel.normalised * other.normalised).sum(axis=1, dtype=np.int64)
+    root, half = _root(channel.energy)
+    other_root, other_half = _root(other.energy)
+    size = np.abs(product) >> (half + other_half)
+    value = np.minimum(size // np.maximum((root * other_root) >> 12, 1), 4096)
+    return np.where(channel.silent | other.silent, 0, np.sign(product) * value).astype(np.int32)
+
+
+def _root(energy: Int64) -> tuple[Int64, Int64]:
+    """Square root of energies, halved ``half`` times so that it has 14 bits at most: (root, half), int64 [W]."""
+    half = np.maximum((bit_length(energy) - 27) >> 1, 0).astype(np.int64)
+    # A float64 holds integers below 2**53 exactly and its square root is rounded correctly (IEEE 754), so the floor
+    # is that of the true root: below 2**28 no root lies within half a step of the next integer but that integer's own.
+    return np.sqrt((energy >> (2 * half)).astype(np.float64)).astype(np.int64), half
+
+
 _FORMULAS = {
     "mean": _mean,
     "rms": _rms,
@@ -128,7 +151,7 @@ _FORMULAS = {
     "band": _band,
 }
 
-KINDS: tuple[str, ...] = tuple(_FORMULAS)
+KINDS: tuple[str, ...] = (*_FORMULAS, "correlation")
 """Names of the feature kinds; the index is the number in the model file."""
 
 
@@ -139,13 +162,19 @@ def needs_spectrum(features: Sequence[Feature]) -> bool:
 
 def _extract_block(windows: NDArray[np.int16], features: Sequence[Feature], table: NDArray[np.int16]) -> Int32:
     result = np.empty((len(windows), len(features)), dtype=np.int32)
+    used = {feature.channel for feature in features} | {f.first for f in features if f.kind == "correlation"}
+    channels = {number: _channel(windows[:, :, number]) for number in used}
     for number in sorted({feature.channel for feature in features}):
         own = [(i, feature) for i, feature in enumerate(features) if feature.channel == number]
-        channel = _channel(windows[:, :, number])
+        channel = channels[number]
         if needs_spectrum([feature for _, feature in own]):
             channel.power = power_spectrum(channel.normalised, table)
         for i, feature in own:
-            result[:, i] = _FORMULAS[feature.kind](channel, feature)
+            if feature.kind == "correlation":
+                result[:, i] = _correlation(channel, channels[feature.first])
+            else:
+                result[:, i] = _FORMULAS[feature.kind](channel, feature)
+        channel.power = None
     return result
 
 

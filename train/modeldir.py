@@ -32,7 +32,7 @@ def _golden(training: Training) -> str:
     pipeline = training.pipeline
     windows = training.windows.samples[:8]
     features = pipeline.extract(windows)
-    scores = pipeline.family.score(pipeline.vectors(features))
+    scores = pipeline.score_apart(features)
     vectors = [
         {"window": w.tolist(), "features": f.tolist(), "score": int(s)}
         for w, f, s in zip(windows, features, scores, strict=True)

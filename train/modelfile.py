@@ -71,6 +71,7 @@ class ModelParts:
     decision: Decision = Decision()
     meta: Mapping[str, str] = field(default_factory=dict)
     golden: Sequence[Golden] = ()
+    baseline: tuple[int, ...] = ()  # slew of each feature, 2^-15 standard deviations a window; 0: none
 
 
 def _section(kind: int, payload: bytes, flags: int = 0) -> bytes:
@@ -106,6 +107,8 @@ def build(parts: ModelParts) -> bytes:
     scales = (struct.pack("<iHBB", s.center, s.multiplier, s.first_shift, s.second_shift) for s in parts.standardize)
     body += _section(reader.STANDARDIZE, b"".join(scales))
     body += _section(reader.PARAMETERS, parts.parameters)
+    if any(parts.baseline):
+        body += _section(reader.BASELINE, struct.pack(f"<{len(parts.baseline)}H", *parts.baseline))
     d = parts.decision
     body += _section(reader.DECISION, struct.pack("<BBHHH", d.k, d.n, d.release, d.holdoff, 0))
     if parts.golden:

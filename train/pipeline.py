@@ -21,7 +21,7 @@ from .families import Family, by_number
 from .features import KINDS, Feature, extract
 from .modelfile import Decision, Standardize
 
-__all__ = ["Pipeline", "Verdicts", "cut_windows", "standardized"]
+__all__ = ["Pipeline", "Verdicts", "cut_windows", "standardized", "without_baseline"]
 
 
 def cut_windows(counts: NDArray[np.int16], window: int, hop: int) -> NDArray[np.int16]:
@@ -38,6 +38,26 @@ def standardized(features: Int32, scales: tuple[Standardize, ...]) -> Int32:
     ).T
     value = clamp((features - center) >> first, 32767)
     return clamp((value * multiplier + (1 << (second - 1))) >> second, 8191).astype(np.int32)
+
+
+def without_baseline(vectors: Int32, slew: NDArray[np.integer]) -> Int32:
+    """Subtract each feature's slow baseline, which follows at ``slew`` a window at most and starts at 0.
+
+    vectors: int32 [W, F] standard scores (Q7), one stretch in order of time; slew: int [F], Q15, 0: no baseline.
+    """
+    if not slew.any():
+        return vectors
+    moving = np.flatnonzero(slew)
+    step = slew[moving].astype(np.int32)
+    wanted = vectors[:, moving] * 256
+    followed = np.empty_like(wanted)
+    baseline = np.zeros(len(moving), dtype=np.int32)
+    for i, target in enumerate(wanted):
+        baseline = baseline + np.clip(target - baseline, -step, step)
+        followed[i] = baseline
+    result = vectors.copy()
+    result[:, moving] = clamp(vectors[:, moving] - ((followed + 128) >> 8), 8191)
+    return result
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,8 @@ class Pipeline:
             Standardize(*struct.unpack_from("<iHBB", model.standardize, 8 * j)) for j in range(len(self.features))
         )
         self.family: Family = by_number(model.family).from_parameters(model.parameters, len(self.features))
+        self.slew = np.frombuffer(model.baseline, "<u2").astype(np.int32)
+        self.stateful: bool = bool(self.slew.any()) or self.family.stateful
         self.decision = Decision(*model.decision)
 
     def extract(self, windows: NDArray[np.int16]) -> Int32:
@@ -75,15 +97,21 @@ class Pipeline:
         return extract(windows, self.features, self.sine)
 
     def vectors(self, features: Int32) -> Int32:
-        """Standard scores int32 [W, F] (Q7) of features int32 [W, F]."""
-        return standardized(features, self.standardize)
+        """What the family scores: int32 [W, F] (Q7) of features int32 [W, F], one stretch in order of time."""
+        return without_baseline(standardized(features, self.standardize), self.slew)
 
     def score(self, windows: NDArray[np.int16]) -> Int32:
-        """Scores int32 [W] of windows int16 [W, N, C]."""
+        """Scores int32 [W] of windows int16 [W, N, C]; a stateful model takes them as one stretch, from a reset."""
         return self.family.score(self.vectors(self.extract(windows)))
 
+    def score_apart(self, features: Int32) -> Int32:
+        """Scores int32 [W] of features int32 [W, F], each from a reset."""
+        if not self.stateful:
+            return self.family.score(self.vectors(features))
+        return np.concatenate([self.family.score(self.vectors(row[None])) for row in features])
+
     def contributions(self, features: Int32) -> Int32:
-        """Contributions int32 [W, F] of features int32 [W, F]."""
+        """Contributions int32 [W, F] of features int32 [W, F], one stretch in order of time."""
         return self.family.contributions(self.vectors(features))
 
     def run(self, counts: NDArray[np.int16]) -> Verdicts:
@@ -93,9 +121,11 @@ class Pipeline:
         scores = self.family.score(self.vectors(features))
         return Verdicts(features, scores, alarms(scores, self.decision))
 
-    def reasons(self, features: Int32, most: int = 3) -> Iterator[tuple[str, int]]:
-        """The features that push one window's score up, largest first: (name, contribution) of int32 [F]."""
-        parts = self.contributions(features[None])[0]
+    def reasons(self, parts: Int32, most: int = 3) -> Iterator[tuple[str, int]]:
+        """The features that push one window's score up, largest first: (name, contribution).
+
+        parts: int32 [F], the window's row of ``contributions()``.
+        """
         for j in np.argsort(-parts, kind="stable")[:most]:
             if parts[j] > 0:
                 yield self.names[j], int(parts[j])

@@ -186,7 +186,7 @@ def _golden(windows: NDArray[np.int16], pipeline: Pipeline, seed: int) -> list[G
     """A window as recorded, and one with injected impulses: both sides of the threshold as a rule."""
     pair = np.stack([windows[0], inject(windows[:1], "impulses", seed)[0]])
     features = pipeline.extract(pair)
-    scores = pipeline.family.score(pipeline.vectors(features))
+    scores = pipeline.score_apart(features)
     return [Golden(w, f, int(s)) for w, f, s in zip(pair, features, scores, strict=True)]
 
 

@@ -23,23 +23,35 @@ int32_t offbeat_signed_scaled(int32_t part, int16_t reduce, int16_t gain)
     return part < 0 ? -offbeat_scaled(-part, reduce, gain) : offbeat_scaled(part, reduce, gain);
 }
 
+/* Words of the vector: standard scores, the family's room, and the baselines, two words each. */
+static uint32_t words_of(const offbeat_model *model)
+{
+    return (uint32_t)model->count * (model->slew != 0 ? 3U : 1U) + model->room;
+}
+
+void offbeat_reset(offbeat_state *state)
+{
+    const uint32_t end = words_of(state->model);
+    uint32_t i;
+    ROLLED
+    for (i = state->model->count; i < end; i++) {
+        state->vector[i] = 0;
+    }
+}
+
 int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work, uint16_t work_length, int16_t *vector,
                  uint16_t vector_length)
 {
-    uint16_t i;
     if (model->window < 8 || model->window > OFFBEAT_MAX_WINDOW || model->channels == 0 || model->count == 0) {
         return OFFBEAT_BAD_MODEL;
     }
-    if (work_length < model->window || vector_length < (uint32_t)model->count + model->room) {
+    if (work_length < model->work || vector_length < words_of(model)) {
         return OFFBEAT_TOO_SMALL;
-    }
-    ROLLED
-    for (i = 0; i < model->room; i++) {
-        vector[model->count + i] = 0;
     }
     state->model = model;
     state->work = work;
     state->vector = vector;
+    offbeat_reset(state);
     state->score = 0;
     state->history = 0;
     state->quiet = 0;
@@ -66,6 +78,29 @@ const char *offbeat_error_text(int code)
     }
 }
 
+static void set_word(int16_t *at, uint32_t value)
+{
+    *at = (int16_t)value;
+}
+
+/* Let each feature's baseline follow its standard score by at most its slew, and subtract it. A baseline is in Q15, its
+ * low word first. */
+static void subtract_baseline(const offbeat_model *model, int16_t *score, int16_t *baseline)
+{
+    uint8_t j;
+    ROLLED
+    for (j = 0; j < model->count; j++) {
+        const int32_t slew = model->slew[j];
+        if (slew != 0) {
+            int32_t level = (int32_t)((uint32_t)(uint16_t)baseline[2 * j] | ((uint32_t)(uint16_t)baseline[2 * j + 1] << 16));
+            level += offbeat_clamp(score[j] * 256 - level, slew);
+            set_word(&baseline[2 * j], (uint32_t)level);
+            set_word(&baseline[2 * j + 1], (uint32_t)level >> 16);
+            score[j] = (int16_t)offbeat_clamp(score[j] - ((level + 128) >> 8), 8191);
+        }
+    }
+}
+
 static void standardize(const offbeat_model *model, const int32_t *feature, int16_t *score)
 {
     const offbeat_scale *scale = model->scales;
@@ -82,6 +117,9 @@ int32_t offbeat_score(offbeat_state *state, const int32_t *features)
 {
     const offbeat_model *const model = state->model;
     standardize(model, features, state->vector);
+    if (model->slew != 0) {
+        subtract_baseline(model, state->vector, state->vector + model->count + model->room);
+    }
     state->score = model->family->score(model->parameters, state->vector, state->vector + model->count, model->count);
     return state->score;
 }
@@ -139,13 +177,19 @@ int offbeat_self_test(offbeat_state *state, const int16_t *window, const int32_t
                       int32_t *found)
 {
     const offbeat_model *const model = state->model;
+    int result = OFFBEAT_OK;
     uint8_t j;
+    offbeat_reset(state);
     offbeat_features(state, window, 0, model->window, found);
     for (j = 0; j < model->count; j++) {
         if (found[j] != features[j]) {
-            return OFFBEAT_SELF_TEST_FAILED;
+            result = OFFBEAT_SELF_TEST_FAILED;
         }
     }
-    return offbeat_score(state, found) == score ? OFFBEAT_OK : OFFBEAT_SELF_TEST_FAILED;
+    if (offbeat_score(state, found) != score) {
+        result = OFFBEAT_SELF_TEST_FAILED;
+    }
+    offbeat_reset(state);
+    return result;
 }
 #endif

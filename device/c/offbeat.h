@@ -29,12 +29,13 @@ enum {
     OFFBEAT_KURTOSIS = 4,
     OFFBEAT_MEAN_ABS_DIFFERENCE = 5,
     OFFBEAT_CROSSINGS = 6,
-    OFFBEAT_BAND = 7
+    OFFBEAT_BAND = 7,
+    OFFBEAT_CORRELATION = 8
 };
 
 enum { OFFBEAT_OK = 0, OFFBEAT_BAD_MODEL = 1, OFFBEAT_TOO_SMALL = 2, OFFBEAT_SELF_TEST_FAILED = 3 };
 
-/* One feature: kind, channel, and for a band its first bin and number of bins. */
+/* One feature: kind, channel, for a band its first bin and number of bins, for a correlation the other channel in first. */
 typedef struct {
     uint8_t kind;
     uint8_t channel;
@@ -86,9 +87,11 @@ typedef struct {
     uint8_t channels;
     uint8_t count;             /* features */
     uint16_t room;             /* words of scratch that the family needs */
+    uint16_t work;             /* words of the work buffer: the window, twice where there is a correlation */
     const offbeat_feature *features; /* [count] */
     const int16_t *sine;       /* [window / 4 + 1], or NULL without bands */
     const offbeat_scale *scales; /* [count] */
+    const uint16_t *slew;      /* [count], of each feature's baseline, 2^-15 standard deviations a window; or NULL */
     offbeat_decision decision;
     const offbeat_family *family;
     const int16_t *parameters; /* of the family, laid out as in the model file */
@@ -97,8 +100,8 @@ typedef struct {
 /* Everything that changes between windows. One for each stream of samples; the model may be shared. */
 typedef struct {
     const offbeat_model *model;
-    int16_t *work;      /* the caller's, [window] */
-    int16_t *vector;    /* the caller's, [count + room] */
+    int16_t *work;      /* the caller's, [work] */
+    int16_t *vector;    /* the caller's: [count] standard scores, the family's room, [2 * count] baselines */
     int32_t score;      /* of the last offbeat_score() */
     uint16_t history;   /* the last n verdicts, newest lowest */
     uint16_t quiet;     /* windows since the last that was not below release, while in alarm */
@@ -108,12 +111,16 @@ typedef struct {
     int32_t log_steps;
 } offbeat_state;
 
-/* Prepare a state, without alarm. work_length (at least the model's window) and vector_length (at least its
- * features and its family's room) are in words of 16 bits; model.h has both as OFFBEAT_MODEL_WORK and OFFBEAT_MODEL_VECTOR. The buffers stay
+/* Prepare a state, without alarm. work_length (at least the model's work) and vector_length (at least its features and
+ * its family's room, and twice its features more where it has a slew) are in words of 16 bits; model.h has both as OFFBEAT_MODEL_WORK and OFFBEAT_MODEL_VECTOR. The buffers stay
  * in use as long as the state; work may serve something else between windows.
  * Returns OFFBEAT_OK, OFFBEAT_BAD_MODEL or OFFBEAT_TOO_SMALL. */
 int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work, uint16_t work_length, int16_t *vector,
                  uint16_t vector_length);
+
+/* Forget what the scores remember of the windows before, as after offbeat_init(); the decision stays. For a model whose
+ * scores remember nothing it does nothing that shows. Call it after a gap in the samples. */
+void offbeat_reset(offbeat_state *state);
 
 /* Text of an error code of this library, for a log. */
 const char *offbeat_error_text(int code);
@@ -140,7 +147,8 @@ int offbeat_decide(offbeat_state *state, int32_t score);
 int offbeat_window(offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, int32_t *features);
 
 #ifdef OFFBEAT_GOLDEN
-/* Compare features and score of a contiguous window with those the trainer found; the decision is left alone.
+/* Compare features and score of a contiguous window with those the trainer found; the decision is left alone, what the
+ * scores remember is reset.
  * Returns OFFBEAT_OK or OFFBEAT_SELF_TEST_FAILED; found: room for int32 [count]. */
 int offbeat_self_test(offbeat_state *state, const int16_t *window, const int32_t *features, int32_t score,
                       int32_t *found);

@@ -12,6 +12,7 @@ static int32_t silent_value(uint8_t kind, int32_t mean)
     case OFFBEAT_CREST:
     case OFFBEAT_KURTOSIS:
     case OFFBEAT_CROSSINGS:
+    case OFFBEAT_CORRELATION:
         return 0;
     default:
         return FLOOR;
@@ -57,6 +58,29 @@ static int32_t prepare(const offbeat_state *state, uint32_t wanted, offbeat_chan
     return offbeat_log2_q10(channel->energy);
 }
 
+/* Where the frames of a window lie. */
+typedef struct {
+    const int16_t *frames;
+    uint16_t first;
+    uint16_t capacity;
+} ring;
+
+/* The correlations among the features of one channel, whose counts are in work and not normalised yet. */
+static void correlate(const offbeat_state *state, const ring *at, const offbeat_feature *feature,
+                      const offbeat_feature *last, const offbeat_channel *channel, int32_t *features)
+{
+    int16_t *const other = state->work + state->model->window;
+    for (; feature != last; feature++) {
+        if (feature->kind == OFFBEAT_CORRELATION) {
+            offbeat_channel second;
+            offbeat_scan(state, at->frames, at->first, at->capacity, (uint8_t)feature->first, other, &second);
+            *features = second.highest == second.lowest ? 0
+                : offbeat_correlation(state->work, channel, other, &second, state->model->window);
+        }
+        features++;
+    }
+}
+
 void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity,
                       int32_t *features)
 {
@@ -71,15 +95,23 @@ void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t firs
             wanted |= UINT32_C(1) << last->kind;
             last++;
         } while (last != end && last->channel == number);
-        offbeat_scan(state, frames, first, capacity, number, &channel);
+        offbeat_scan(state, frames, first, capacity, number, state->work, &channel);
         if (channel.highest == channel.lowest) {
             for (; feature != last; feature++) {
                 *features++ = silent_value(feature->kind, channel.mean);
             }
         } else {
-            const int32_t log_energy = prepare(state, wanted, &channel);
+            int32_t log_energy;
+            if ((wanted >> OFFBEAT_CORRELATION & 1U) != 0) {
+                const ring at = {frames, first, capacity};
+                correlate(state, &at, feature, last, &channel, features);
+            }
+            log_energy = prepare(state, wanted, &channel);
             for (; feature != last; feature++) {
-                *features++ = value_of(state, feature, &channel, log_energy);
+                if (feature->kind != OFFBEAT_CORRELATION) {
+                    *features = value_of(state, feature, &channel, log_energy);
+                }
+                features++;
             }
         }
     }

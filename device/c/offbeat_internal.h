@@ -39,12 +39,16 @@ int32_t offbeat_bit_length(uint32_t value);
 /* 1024 log2(value), 0 for 0; value below 2^46. */
 int32_t offbeat_log2_q10(uint64_t value);
 
-/* Copy one channel's window out of the ring into work, and find its mean, extremes, differences and exponent. */
+/* Copy one channel's window out of the ring into work[window], and find its mean, extremes, differences and exponent. */
 void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
-                  offbeat_channel *channel);
+                  int16_t *work, offbeat_channel *channel);
 
 /* How often the counts in work cross their mean (1/16 count). */
 int32_t offbeat_crossings(const int16_t *work, uint16_t window, int32_t mean);
+
+/* Correlation of the counts in work and other, 4096 = 1; neither channel is constant. */
+int32_t offbeat_correlation(const int16_t *work, const offbeat_channel *channel, const int16_t *other,
+                            const offbeat_channel *second, uint16_t window);
 
 /* Find peak, energy and fourth power of the counts in work. With a sine table, leave the normalised samples there
  * under a Hann window; without one (NULL), work stays as it is. */

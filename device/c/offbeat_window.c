@@ -16,12 +16,11 @@ static void center(int32_t total, int32_t window, offbeat_channel *channel)
 }
 
 void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
-                  offbeat_channel *channel)
+                  int16_t *work, offbeat_channel *channel)
 {
     const int32_t window = state->model->window;
     const int32_t step = state->model->channels;
     const int16_t *at = frames + first * step + number;
-    int16_t *work = state->work;
     int16_t *const end = work + window;
     int16_t *stop = work + (capacity - first < window ? capacity - first : window);
     int32_t previous = *at;
@@ -189,4 +188,65 @@ void offbeat_normalise(int16_t *work, uint16_t window, const int16_t *sine, offb
     } else {
         sum_only(work, window, line, channel);
     }
+}
+
+/* Floor of the square root of 0 to 2^28 - 1. */
+static uint32_t square_root(uint32_t value)
+{
+    uint32_t root = 0;
+    uint32_t bit;
+    ROLLED
+    for (bit = UINT32_C(1) << 26; bit != 0; bit >>= 2) {
+        if (value >= root + bit) {
+            value -= root + bit;
+            root = (root >> 1) + bit;
+        } else {
+            root >>= 1;
+        }
+    }
+    return root;
+}
+
+/* value >> down, below 2^32, for down up to 16: without the compiler's own routine for 64 bits. */
+static uint32_t shifted(uint64_t value, int32_t down)
+{
+    return ((uint32_t)(value >> 16) << (16 - down)) | ((uint32_t)(value & 0xFFFFU) >> down);
+}
+
+/* Square root of an energy, halved so often that it has 14 bits at most. */
+static uint32_t root_of(uint64_t energy, int32_t *half)
+{
+    const int32_t bits = 16 + offbeat_bit_length((uint32_t)(energy >> 16));
+    *half = bits > 27 ? (bits - 27) >> 1 : 0;
+    return square_root(shifted(energy, 2 * *half));
+}
+
+int32_t offbeat_correlation(const int16_t *work, const offbeat_channel *channel, const int16_t *other,
+                            const offbeat_channel *second, uint16_t window)
+{
+    const affine line = line_of(channel);
+    const affine other_line = line_of(second);
+    const int16_t *const end = work + window;
+    uint64_t energy = 0;
+    uint64_t other_energy = 0;
+    int64_t product = 0;
+    int32_t half;
+    int32_t other_half;
+    uint32_t roots;
+    uint32_t value;
+    ROLLED
+    while (work != end) {
+        const int32_t x = on_line(line, *work++);
+        const int32_t y = on_line(other_line, *other++);
+        energy += (uint32_t)(x * x);
+        other_energy += (uint32_t)(y * y);
+        product += x * y;
+    }
+    roots = root_of(energy, &half);
+    roots *= root_of(other_energy, &other_half);
+    value = shifted((uint64_t)(product < 0 ? -product : product), half + other_half) / (roots >> 12);
+    if (value > 4096U) {
+        value = 4096U;
+    }
+    return product < 0 ? -(int32_t)value : (int32_t)value;
 }

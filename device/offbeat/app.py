@@ -194,6 +194,8 @@ class App:
         self._recorder = None
         if self.ring is not None:
             self.ring.filled = 0
+        if self.detector is not None:
+            self.detector.reset()
         gc.collect()
         self._mode(self._mode_name(), why)
 
@@ -229,11 +231,16 @@ def feature_names(model):
         name += "." + KINDS[kind]
         if kind == modelfile.BAND:
             name += "%d-%d" % (first, first + bins - 1)
+        elif kind == modelfile.CORRELATION:
+            name += "(%s)" % (channels[first] if first < len(channels) else str(first))
         names.append(name)
     return names
 
 
-KINDS = ("mean", "rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings", "band")
+KINDS = (
+    "mean", "rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings", "band",
+    "correlation",
+)  # fmt: skip
 
 
 def load(path):

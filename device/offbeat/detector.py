@@ -94,9 +94,18 @@ class Detector:
         self.features = Features(model, self.scorer.room())
         self.decision = Decision(*model.decision)
         self.score = 0
+        self.stateful = len(model.baseline) > 0 or hasattr(self.scorer, "reset")
+
+    def reset(self):
+        """Forget what a score remembers of the windows before it; the decision stays."""
+        self.features.reset()
+        if hasattr(self.scorer, "reset"):
+            self.scorer.reset()
 
     def measure(self, frames, first, capacity):
-        """Features and score of a window of frames, without a decision; returns the score."""
+        """Features and score of a window of frames, without a decision; returns the score.
+
+        A stateful model takes it as the one that follows the last."""
         features = self.features
         features.compute(frames, first, capacity)
         features.standardize()

@@ -6,7 +6,21 @@ Nothing is allocated after construction.
 from array import array
 
 from . import tables
-from .kernels import band, log2_q10, normalise, power, reorder, scan, standardize, transform, typed, weigh
+from .kernels import (
+    band,
+    correlate,
+    log2_q10,
+    normalise,
+    power,
+    reorder,
+    scan,
+    square_root,
+    standardize,
+    transform,
+    typed,
+    weigh,
+    without_baseline,
+)  # fmt: skip
 
 try:
     from micropython import const
@@ -21,6 +35,8 @@ _HIGHEST, _LOWEST, _DIFFERENCES = const(5), const(6), const(7)
 _MEAN, _UP, _DOWN = const(8), const(9), const(10)
 _CROSSINGS, _ENERGY, _FOURTH, _PEAK = const(11), const(12), const(14), const(16)
 _STATES = const(17)
+_PRODUCT, _NEGATIVE = const(5), const(7)
+_BAND, _CORRELATION = const(7), const(8)
 _FLOOR = const(-20480)
 
 
@@ -43,9 +59,15 @@ class Features:
         self.values = array("i", [0] * self.count)
         self.vector = array("h", [0] * max(room, self.count))
         self._samples = array("h", [0] * self.window)
-        self._state = array("i", [0] * _STATES)
-        self._state[_CHANNELS] = self.channels
-        self._state[_WINDOW] = self.window
+        self._state = self._new_state()
+        self._other_samples = array("h")
+        self._other_state = array("i")
+        for feature in model.features:
+            if feature[0] == _CORRELATION and not len(self._other_state):
+                self._other_samples = array("h", [0] * self.window)
+                self._other_state = self._new_state()
+        self._slew = typed(model.baseline)
+        self._baseline = array("i", [0] * (len(model.baseline) // 2))
         self._log_window = log2_q10(0, self.window, tables.LOG2)
         self._log_steps = log2_q10(0, self.window - 1, tables.LOG2)
         self._mean = 0
@@ -53,6 +75,17 @@ class Features:
         self._silent = False
         self._height = 0
         self._log_energy = 0
+
+    def _new_state(self):
+        state = array("i", [0] * _STATES)
+        state[_CHANNELS] = self.channels
+        state[_WINDOW] = self.window
+        return state
+
+    def reset(self):
+        """Forget the baseline, as after a restart."""
+        for j in range(len(self._baseline)):
+            self._baseline[j] = 0
 
     def compute(self, ring, first, capacity):
         """Features of the window that starts at frame `first` of a ring of `capacity` frames."""
@@ -68,7 +101,9 @@ class Features:
                 channel = descriptors[at + 1]
                 spectrum = False
                 self._measure(ring, channel)
-            if descriptors[at] == 7:
+            if descriptors[at] == _CORRELATION:
+                self.values[i] = self._correlation(ring, descriptors[at + 2])
+            elif descriptors[at] == _BAND:
                 if not spectrum and not self._silent:
                     self._spectrum()
                     spectrum = True
@@ -77,11 +112,22 @@ class Features:
                 self.values[i] = self._feature(descriptors[at])
 
     def standardize(self):
-        """Standard scores of the features, into `vector`."""
+        """Standard scores of the features less their baseline, into `vector`."""
         standardize(self.values, self.scales, self.vector, self.count)
+        if len(self._baseline):
+            without_baseline(self.vector, self._slew, self._baseline, self.count)
 
     def _measure(self, ring, channel):
+        """Centre a channel and scale it to 13 bits, into `_samples`."""
         state = self._state
+        self._height = self._normalise(ring, channel, state, self._samples)
+        self._mean = state[_MEAN] - 524288
+        self._exponent = state[_UP] - state[_DOWN]
+        self._silent = self._height == 0
+        self._log_energy = log2_q10(state[_ENERGY], state[_ENERGY + 1], tables.LOG2)
+
+    def _normalise(self, ring, channel, state, samples):
+        """Normalise one channel of the window; returns its peak to peak in 1/16 count."""
         state[_CHANNEL] = channel
         window = self.window
         total = scan(ring, state)
@@ -94,15 +140,31 @@ class Features:
         bits = 0
         while largest >> bits:
             bits += 1
-        self._mean = mean
-        self._exponent = exponent = 13 - bits
-        self._silent = largest == 0
-        self._height = highest - lowest
+        exponent = 13 - bits
         state[_MEAN] = mean + 524288
         state[_UP] = exponent if exponent > 0 else 0
         state[_DOWN] = -exponent if exponent < 0 else 0
-        normalise(ring, self._samples, state)
-        self._log_energy = log2_q10(state[_ENERGY], state[_ENERGY + 1], tables.LOG2)
+        normalise(ring, samples, state)
+        return highest - lowest
+
+    def _correlation(self, ring, channel):
+        """Correlation with another channel, 4096 = 1; the samples must not be a spectrum yet."""
+        own, other = self._state, self._other_state
+        other[_START] = own[_START]
+        other[_CAPACITY] = own[_CAPACITY]
+        height = self._normalise(ring, channel, other, self._other_samples)
+        if self._silent or height == 0:
+            return 0
+        own_half = _halvings(own)
+        other_half = _halvings(other)
+        roots = square_root(_quartered(own, own_half)) * square_root(_quartered(other, other_half))
+        correlate(self._samples, self._other_samples, other)
+        down = own_half + other_half
+        size = (other[_PRODUCT] << (16 - down)) | (other[_PRODUCT + 1] >> down)
+        value = size // (roots >> 12)
+        if value > 4096:
+            value = 4096
+        return -value if other[_NEGATIVE] else value
 
     def _spectrum(self):
         samples, sine, window = self._samples, self.sine, self.window
@@ -139,3 +201,18 @@ class Features:
             return peak - ((self._log_energy - self._log_window) >> 1)
         fourth = log2_q10(state[_FOURTH], state[_FOURTH + 1], tables.LOG2)
         return fourth + self._log_window + 24576 - 2 * self._log_energy
+
+
+def _halvings(state):
+    """How often an energy's square root is to be halved to have 14 bits at most."""
+    bits = 0
+    rest = state[_ENERGY]
+    while rest:
+        bits += 1
+        rest >>= 1
+    return (bits + 16 - 27) >> 1 if bits + 16 > 27 else 0
+
+
+def _quartered(state, half):
+    """An energy over 4**half, below 2**28."""
+    return (state[_ENERGY] << (16 - 2 * half)) | (state[_ENERGY + 1] >> (2 * half))

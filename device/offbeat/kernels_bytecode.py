@@ -220,6 +220,79 @@ def band(samples, first, bins):
     return total
 
 
+def correlate(samples, other, state):
+    """Sum of the products of two windows of normalised samples.
+
+    state: 4 window; out: 5 and 6 the sum's size (high, low), 7 whether it is negative.
+    """
+    window = state[4]
+    high = 0
+    low = 0
+    i = 0
+    while i < window:
+        x = ((samples[i] & 0xFFFF) ^ 0x8000) - 0x8000
+        x *= ((other[i] & 0xFFFF) ^ 0x8000) - 0x8000
+        low += x & 0xFFFF
+        high += x >> 16
+        i += 1
+    high += low >> 16
+    low &= 0xFFFF
+    negative = 0
+    if high < 0:
+        negative = 1
+        low = (0x10000 - low) & 0xFFFF
+        high = 0 - high
+        if low > 0:
+            high -= 1
+    state[5] = high
+    state[6] = low
+    state[7] = negative
+
+
+def square_root(value):
+    """Floor of the square root of 0 .. 2**28 - 1, bit by bit."""
+    root = 0
+    bit = 1 << 26
+    while bit > 0:
+        if value >= root + bit:
+            value -= root + bit
+            root = (root >> 1) + bit
+        else:
+            root >>= 1
+        bit >>= 2
+    return root
+
+
+def without_baseline(vector, slew, baseline, count):
+    """Let each feature's baseline follow its standard score by at most its slew, and subtract it.
+
+    slew: Q15 a window, 0: no baseline; baseline: Q15, updated.
+    """
+    j = 0
+    while j < count:
+        step = int(slew[j]) & 0xFFFF
+        if step > 0:
+            x = ((vector[j] & 0xFFFF) ^ 0x8000) - 0x8000
+            b = int(baseline[j])
+            if b >> 30 > 1:
+                wrap = 65536
+                b -= wrap * wrap
+            move = (x << 8) - b
+            if move > step:
+                move = step
+            if move < 0 - step:
+                move = 0 - step
+            b += move
+            baseline[j] = b
+            x -= (b + 128) >> 8
+            if x > 8191:
+                x = 8191
+            if x < -8191:
+                x = -8191
+            vector[j] = x
+        j += 1
+
+
 def log2_q10(high, low, table):
     """1024 log2(high * 65536 + low), 0 for 0; low below 65536, high below 2**30; table: 33 points."""
     if high == 0:

@@ -19,14 +19,14 @@ VERSION = 1
 HEADER = 32
 TRAILER = 36
 
-META, FEATURES, SINE, STANDARDIZE, PARAMETERS, DECISION, GOLDEN = 1, 2, 3, 4, 5, 6, 7
+META, FEATURES, SINE, STANDARDIZE, PARAMETERS, DECISION, GOLDEN, BASELINE = 1, 2, 3, 4, 5, 6, 7, 8
 OPTIONAL = 1
 """Flag of a section that a reader may pass over when it does not know the kind."""
 
 _UNIT_CIRCLE = (1 << 29) + (1 << 15)  # half of 32768^2, and what rounding adds to it
 
-BAND = 7
-"""Number of the feature kind that needs the spectrum; higher kinds are unknown to this reader."""
+BAND, CORRELATION = 7, 8
+"""Numbers of the feature kinds that need the spectrum, and another channel; higher ones are unknown to this reader."""
 
 
 class ModelError(ValueError):
@@ -42,8 +42,9 @@ class Model:
     """A parsed model file.
 
     identity: 16 hex digits; family: number; channels, window, hop (samples); rate_millihertz;
-    meta: dict of text; features: tuples (kind, channel, first, bins); sine, standardize, parameters:
-    memoryviews of int16 words, little-endian; decision: (k, n, release, holdoff);
+    meta: dict of text; features: tuples (kind, channel, first, bins); sine, standardize, parameters, baseline:
+    memoryviews of int16 words, little-endian, sine and baseline empty where the model has none;
+    decision: (k, n, release, holdoff);
     golden: memoryview of the golden section, empty where the file has none.
     """
 
@@ -63,6 +64,7 @@ class Model:
         self.parameters = sections[PARAMETERS]
         why = families.check(self.family, self.parameters, len(self.features))
         _need(not why, why)
+        self.baseline = _baseline(sections.get(BASELINE, memoryview(b"")), len(self.features))
         self.decision = _decision(sections[DECISION])
         self.golden = sections.get(GOLDEN, memoryview(b""))
         self.golden_windows()  # refuses a section that its count does not fit
@@ -112,13 +114,19 @@ def _features(section, channels, window):
     _need(len(section) % 8 == 0 and 0 < len(section) <= 8 * 255, "the feature list has a wrong length")
     features = []
     last = 0
+    spectrum = -1
     for at in range(0, len(section), 8):
         kind, channel, first, bins, _ = struct.unpack_from("<BBHHH", section, at)
-        _need(kind <= BAND, "the model asks for feature kind %d, which this version does not know" % kind)
+        _need(kind <= CORRELATION, "the model asks for feature kind %d, which this version does not know" % kind)
         _need(last <= channel < channels, "a feature's channel is out of range or out of order")
         if kind == BAND:
             _need(window >= 16 and window & (window - 1) == 0, "bands need a power of two as window")
             _need(first >= 1 and bins >= 1 and first + bins <= window // 2, "a band lies outside the spectrum")
+            spectrum = channel
+        if kind == CORRELATION:
+            _need(first < channels and first != channel, "a correlation's other channel is out of range")
+            # the spectrum is made in the place of the samples that a correlation needs
+            _need(spectrum != channel, "a correlation comes after a band of its channel")
         last = channel
         features.append((kind, channel, first, bins))
     return features
@@ -146,6 +154,13 @@ def _standardize(section, count):
         centre, multiplier, first, second = struct.unpack_from("<iHBB", section, at)
         _need(-(1 << 29) < centre < 1 << 29, "a feature's centre is out of range")
         _need(multiplier <= 16383 and first <= 15 and 1 <= second <= 15, "a feature's scale is out of range")
+    return section
+
+
+def _baseline(section, count):
+    _need(len(section) in (0, 2 * count), "the baseline section has a wrong length")
+    for j in range(len(section) // 2):
+        _need(struct.unpack_from("<H", section, 2 * j)[0] <= 32767, "a feature's slew is out of range")
     return section
 
 
@@ -192,7 +207,7 @@ def parse(data):
         _need(sha256(view[:body]).digest() == digest, "the model file is damaged: its SHA-256 differs")
     sections = {}
     for kind, flags, at, size in _walk(view, HEADER, body):
-        if kind > GOLDEN or kind < META:
+        if kind > BASELINE or kind < META:
             _need(flags & OPTIONAL, "the model file needs section %d, which this version does not know" % kind)
         else:
             _need(kind not in sections, "section %d stands twice in the model file" % kind)

@@ -157,7 +157,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "newest format": (in_header(4, "<B", 255), "format 255"),
     "format 0": (in_header(4, "<B", 0), "format 0"),
     "family 0": (in_header(5, "<B", 0), "family 0"),
-    "unknown family": (in_header(5, "<B", 3), "family 3"),
+    "unknown family": (in_header(5, "<B", 99), "family 99"),
     "other family": (in_header(5, "<B", 2), "centroids"),
     "no channels": (in_header(6, "<B", 0), "channels"),
     "33 channels": (in_header(6, "<B", 33), "channels"),
@@ -169,7 +169,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "hop 0": (in_header(14, "<H", 0), "hop"),
     "hop beyond the window": (in_header(14, "<H", 17), "hop"),
     "no rate": (in_header(16, "<I", 0), "rate"),
-    "unknown section": (added(8, 0), "section 8"),
+    "unknown section": (added(9, 0), "section 9"),
     "section 0": (added(0, 0), "section 0"),
     "section 255": (added(255, 2), "section 255"),
     **{f"no section {kind}": (without(kind), "lacks section") for kind in (1, 2, 4, 5, 6)},
@@ -179,7 +179,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "no features": (replaced(FEATURES, b""), "feature list"),
     "256 features": (replaced(FEATURES, bytes(8 * 256)), "feature list"),
     "half a feature": (resized(FEATURES, -4), "feature list"),
-    "feature kind 8": (payload(FEATURES, 0, "<B", 8), "feature kind 8"),
+    "feature kind 9": (payload(FEATURES, 0, "<B", 9), "feature kind 9"),
     "channel 2 of 2": (payload(FEATURES, 17, "<B", 2), "channel"),
     "channels out of order": (payload(FEATURES, 1, "<B", 1), "channel"),
     "band from bin 0": (payload(FEATURES, 10, "<H", 0), "spectrum"),
@@ -323,7 +323,7 @@ def test_a_section_that_claims_too_much_is_refused(workers: list[Worker]) -> Non
 
 def test_what_a_reader_may_pass_over_is_passed_over(workers: list[Worker]) -> None:
     case = small()
-    for kind in (8, 200, 255, 0):
+    for kind in (9, 200, 255, 0):
         data = changed(case, added(kind, 1))
         model = modelfile.parse(data)
         assert model.identity != case.model.identity

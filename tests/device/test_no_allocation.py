@@ -28,7 +28,11 @@ def worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
 def every_kind(family: str) -> Case:
     """Every feature kind on both channels; the loud stretches of the source raise an alarm, the quiet end it."""
     kinds = [(kind, 1, 5) if kind == "band" else (kind, 0, 0) for kind in KINDS]
-    features = tuple(Feature(kind, c, first, bins) for c in range(_CHANNELS) for kind, first, bins in kinds)
+    kinds = [("correlation", 0, 0), *(kind for kind in kinds if kind[0] != "correlation")]
+    features = tuple(
+        Feature(kind, c, 1 - c if kind == "correlation" else first, bins)
+        for c in range(_CHANNELS) for kind, first, bins in kinds
+    )  # fmt: skip
     count = len(features)
     at_home = {"rms": 4200, "peak_to_peak": 6000, "mean_abs_difference": 4400, "band": 7000}
     scales = tuple(Standardize(at_home.get(f.kind, 0), 16383 if f.kind == "rms" else 0, 0, 15) for f in features)
@@ -39,7 +43,16 @@ def every_kind(family: str) -> Case:
         fitted = KMeans(np.zeros((2, count), np.int32), np.full(2, 1500.0**2), *np.zeros((2, 2), np.int32))
         fitted = fitted.scaled_to(16384)
     parts = ModelParts(
-        fitted.number, ("x", "y"), 16, 4, 1000.0, features, scales, fitted.parameters(), Decision(2, 3, 200, 1)
+        fitted.number,
+        ("x", "y"),
+        16,
+        4,
+        1000.0,
+        features,
+        scales,
+        fitted.parameters(),
+        Decision(2, 3, 200, 1),
+        baseline=(5,) * count,
     )
     return Case(parts)
 

@@ -33,8 +33,13 @@ def whole_model(
 ) -> bytes:
     """A model file fitted to the hum; by default with every kind of feature, more than a FEATURES line holds."""
     bands = [("band", first, bins) for first, bins in band_edges(WINDOW, 6)]
-    wanted = [part for kind in kinds for part in (bands if kind == "band" else [(kind, 0, 0)])]
-    features = tuple(Feature(kind, c, first, bins) for c in range(2) for kind, first, bins in wanted)
+    ordered = sorted(kinds, key=lambda kind: kind == "band")
+    wanted = [part for kind in ordered for part in (bands if kind == "band" else [(kind, 0, 0)])]
+    features = tuple(
+        Feature(kind, c, 1 - c if kind == "correlation" else first, bins)
+        for c in range(2)
+        for kind, first, bins in wanted
+    )
     windows = cut_windows(hum(60.0), WINDOW, HOP)
     found = extract(windows, features, sine_table(WINDOW))
     scales = tuple(_scale(column) for column in found.T)

@@ -35,7 +35,16 @@ _PACKAGES = {"checked_device": _ROOT / "device" / "offbeat", "checked_train": _R
 _COPIES = {"offbeat.device": "checked_device", "offbeat.train": "checked_train"}
 _CHECKED = {  # what runs for each window; loading a model and parsing a line may use the heap
     "checked_device": ("kernels_bytecode", "features", "detector", "families", "lines", "sampling"),
-    "checked_train": ("arithmetic", "features", "spectrum", "families.gaussian", "families.kmeans"),
+    "checked_train": (
+        "arithmetic",
+        "features",
+        "spectrum",
+        "pipeline",
+        "families.gaussian",
+        "families.kmeans",
+        "families.mixture",
+        "families.pca",
+    ),
 }
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "FloorDiv": operator.floordiv,

@@ -57,6 +57,7 @@ def load(data):
 
 def measure(data):
     first, capacity = struct.unpack_from("<HH", data, 0)
+    detector.reset()
     score = detector.measure(array("h", data[4:]), first, capacity)
     count = detector.features.count
     vector = detector.features.vector

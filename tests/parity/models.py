@@ -18,11 +18,12 @@ from offbeat.train.families.kmeans import KMeans
 from offbeat.train.features import KINDS, Feature, extract
 from offbeat.train.modelfile import Decision, Golden, ModelParts, Standardize, build
 from offbeat.train.pipeline import Pipeline, cut_windows
+from tests.parity.families import mixture, pca
 
 __all__ = ["BAND_WINDOWS", "SHAPES", "Case", "cases", "make_case", "make_window", "near_threshold", "with_golden"]
 
 BAND_WINDOWS = (16, 32, 64, 128, 256, 512, 1024)
-_PLAIN_KINDS = tuple(kind for kind in KINDS if kind != "band")
+_PLAIN_KINDS = tuple(kind for kind in KINDS if kind not in ("band", "correlation"))
 Window = NDArray[np.int16]
 
 
@@ -97,14 +98,16 @@ def _feature_list(rng: np.random.Generator, window: int, channels: int, most: in
         if bands and rng.random() < 0.5:
             first = int(rng.integers(1, window // 2))
             features.append(Feature("band", channel, first, int(rng.integers(1, window // 2 - first + 1))))
+        elif channels > 1 and rng.random() < 0.3:
+            features.append(Feature("correlation", channel, int((channel + rng.integers(1, channels)) % channels)))
         else:
             features.append(Feature(str(rng.choice(_PLAIN_KINDS)), channel))
-    return tuple(sorted(features, key=lambda feature: feature.channel))
+    return tuple(sorted(features, key=lambda feature: (feature.channel, feature.kind == "band")))
 
 
 def _scales(rng: np.random.Generator, features: tuple[Feature, ...], window: int) -> tuple[Standardize, ...]:
     """Half of them at home near what a vibration gives, half anywhere that the format allows."""
-    channels = 1 + max(feature.channel for feature in features)
+    channels = 1 + max(max(f.channel, f.first if f.kind == "correlation" else 0) for f in features)
     typical = make_window(("vibration",) * channels, window, int(rng.integers(2**31)))
     table = sine_table(window) if window in BAND_WINDOWS else np.zeros(0, dtype=np.int16)
     found = extract(typical[None], features, table)[0]
@@ -118,6 +121,14 @@ def _scales(rng: np.random.Generator, features: tuple[Feature, ...], window: int
             first, second = int(rng.integers(16)), int(rng.integers(1, 16))
             scales.append(Standardize(center, int(rng.integers(16384)), first, second))
     return tuple(scales)
+
+
+def _baseline(rng: np.random.Generator, count: int) -> tuple[int, ...]:
+    """None in half of the models; else of some features, from a crawl to the fastest."""
+    if rng.random() < 0.5:
+        return ()
+    slew = np.minimum(2 ** rng.uniform(0, 15.1, count), 32767) * (rng.random(count) < 0.7)
+    return tuple(slew.astype(int).tolist())
 
 
 def _score_scale(rng: np.random.Generator) -> tuple[int, int]:
@@ -150,7 +161,7 @@ def _kmeans(rng: np.random.Generator, count: int) -> Family:
     return KMeans(centroids, np.ones(clusters), scales[:, 0], scales[:, 1])
 
 
-_MAKE_FAMILY = {"gaussian": _gaussian, "kmeans": _kmeans}
+_MAKE_FAMILY = {"gaussian": _gaussian, "kmeans": _kmeans, "mixture": mixture.make, "pca": pca.make}
 
 
 def make_case(family: str, window: int, channels: int, seed: int, most: int = 16, rate: float = 1000.0) -> Case:
@@ -170,6 +181,7 @@ def make_case(family: str, window: int, channels: int, seed: int, most: int = 16
             features=features,
             standardize=_scales(rng, features, window),
             parameters=fitted.parameters(),
+            baseline=_baseline(rng, len(features)),
             decision=decision,
             meta={"name": "random", "units": "g", "scales": "0.001"},
         )

@@ -55,7 +55,7 @@ def adversaries(window: int) -> Counts:
 
 
 def every_feature(window: int) -> tuple[Feature, ...]:
-    plain = [Feature(kind, 0) for kind in KINDS if kind != "band"]
+    plain = [Feature(kind, 0) for kind in KINDS if kind not in ("band", "correlation")]
     if window not in BAND_WINDOWS:
         return tuple(plain)
     whole = Feature("band", 0, 1, window // 2 - 1)

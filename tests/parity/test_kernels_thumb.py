@@ -89,6 +89,26 @@ def _spectral(rng: np.random.Generator, kernel: str) -> Arguments:
     return [samples, first, int(rng.integers(1, window // 2 - first + 1))]
 
 
+def _correlation(rng: np.random.Generator, kernel: str) -> Arguments:
+    window = int(rng.integers(8, 1025))
+    pair = [rng.choice([rng.integers(-8192, 8193, window), rng.choice([-8192, 8192], window)]) for _ in range(2)]
+    state = np.zeros(17, dtype=np.int32)
+    state[4] = window
+    return [pair[0].astype(np.int16), pair[1].astype(np.int16), state]
+
+
+def _root(rng: np.random.Generator, kernel: str) -> Arguments:
+    square = int(rng.integers(2**14)) ** 2
+    return [int(rng.choice([square, max(square - 1, 0), rng.integers(2**28), 2**28 - 1]))]
+
+
+def _baseline(rng: np.random.Generator, kernel: str) -> Arguments:
+    count = int(rng.integers(1, 20))
+    slew = (2 ** rng.uniform(0, 15, count) * (rng.random(count) < 0.8)).astype(np.int16)
+    level = rng.integers(-(2**21), 2**21, count).astype(np.int32)
+    return [_scores(rng, count, 1), slew, level, count]
+
+
 def _log2(rng: np.random.Generator, kernel: str) -> Arguments:
     high = int(rng.integers(2**30)) >> int(rng.integers(31))
     return [high, int(rng.integers(2**16)) >> int(rng.integers(17)), _LOG2]
@@ -136,6 +156,9 @@ MAKE_ARGUMENTS: dict[str, Callable[[np.random.Generator, str], Arguments]] = {
     "transform": _spectral,
     "power": _spectral,
     "band": _spectral,
+    "correlate": _correlation,
+    "square_root": _root,
+    "without_baseline": _baseline,
     "log2_q10": _log2,
     "standardize": _standardize,
     "mahalanobis": _gaussian,

@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 
 from offbeat.device import VERSION, families
-from offbeat.device.modelfile import Model, parse
+from offbeat.device.modelfile import CORRELATION, Model, parse
 from offbeat.train.modelfile import write_atomically
 from offbeat.train.pipeline import Pipeline
 from offbeat.train.resources import folder
@@ -90,6 +90,8 @@ def _values(model: Model) -> dict[str, Any]:
         "sine": np.frombuffer(model.sine, "<i2").tolist(),
         "decision": pipeline.decision,
         "golden": _golden(model),
+        "slew": np.frombuffer(model.baseline, "<u2").tolist(),
+        "correlated": any(kind == CORRELATION for kind, *_ in model.features),
         "family": families.FAMILIES[model.family],
         "room": _room(model),
         "parameters": np.frombuffer(model.parameters, "<i2").tolist(),

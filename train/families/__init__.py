@@ -10,10 +10,12 @@ from __future__ import annotations
 from .base import Family
 from .gaussian import Gaussian
 from .kmeans import KMeans
+from .mixture import Mixture
+from .pca import PCA
 
 __all__ = ["FAMILIES", "Family", "by_number"]
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian, KMeans)}
+FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian, KMeans, Mixture, PCA)}
 
 
 def by_number(number: int) -> type[Family]:

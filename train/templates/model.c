@@ -22,6 +22,12 @@ static const offbeat_scale scales[] = {
 {% endfor %}
 };
 
+{% if slew %}
+static const uint16_t slew[] = {
+{{ slew | wrapped }}
+};
+
+{% endif %}
 /* {{ family }}, laid out as in the model file. */
 static const int16_t parameters[] = {
 {{ parameters | wrapped }}
@@ -35,9 +41,11 @@ const offbeat_model offbeat_the_model = {
     {{ channels | length }},
     {{ features | length }},
     {{ room }},
+    OFFBEAT_MODEL_WORK,
     features,
     {{ "sine" if sine else "NULL" }},
     scales,
+    {{ "slew" if slew else "NULL" }},
     {{ "{" }}{{ decision.k }}, {{ decision.n }}, {{ decision.release }}, {{ decision.holdoff }}},
     &offbeat_{{ family }},
     parameters

@@ -14,8 +14,8 @@ extern "C" {
 #define OFFBEAT_MODEL_CHANNELS {{ channels | length }}
 #define OFFBEAT_MODEL_FEATURES {{ features | length }}
 /* Words of 16 bits that offbeat_init() wants. */
-#define OFFBEAT_MODEL_WORK {{ model.window }}
-#define OFFBEAT_MODEL_VECTOR {{ (features | length) + room }}
+#define OFFBEAT_MODEL_WORK {{ model.window * (2 if correlated else 1) }}
+#define OFFBEAT_MODEL_VECTOR {{ (features | length) * (3 if slew else 1) + room }}
 #define OFFBEAT_MODEL_GOLDEN {{ golden | length }}
 
 /* Channels: {% for name in channels %}{{ loop.index0 }} {{ name | plain }}{{ ", " if not loop.last }}{% endfor %}.
