@@ -75,7 +75,10 @@ def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
         "candidates": [
             {
                 "family": c.family.name,
-                "parameters_bytes": len(c.family.parameters()),
+                "settings": c.family.settings,
+                "features": c.plan.name,
+                "parameters_bytes": c.size,
+                "injected_faults_auroc": c.quality,
                 "injected_faults_found": c.detected,
                 "held_out_alarms": c.calibration.alarms,
                 "integer_error": c.float_error,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -14,21 +14,37 @@ from .modelfile import Standardize
 from .recording import RecordingReader
 from .spectrum import band_edges
 
-__all__ = ["FEATURE_SETS", "choose_features", "least_deviations", "scale_features"]
+__all__ = ["FEATURE_SETS", "feature_sets", "is_process", "least_deviations", "scale_features"]
 
 _BANDS = 5
 _VIBRATION_UNITS = {"g", "mg", "m/s2", "m/s^2", "m/s²", "mm/s", "um", "pa", "count", "counts"}
+_PROCESS_RATE = 2.0  # Hz: sampled no faster, a channel is a process value, whatever it is
+_MOST_PAIRED = 4  # channels of which every pair is correlated; of more, each with the next
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
+    "motion": ("mean", "rms", "mean_abs_difference", "correlation"),
     "vibration": ("rms", "kurtosis", "mean_abs_difference", "band"),
+    "level": ("mean",),
+    "trend": ("mean", "change"),
     "slow": ("mean", "rms"),
     "time": ("rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings"),
-    "all": ("mean", "rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings", "band"),
-}
-"""Feature kinds by the name of a set; ``auto`` takes vibration or slow for each channel."""
+    "all": (
+        "mean", "rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings", "correlation", "band",
+    ),
+}  # fmt: skip
+"""Feature kinds by the name of a set; ``auto`` tries several."""
 
-_LEAST_DEVIATION = {"mean": 16.0, "crossings": 1.0}
+_TRIED = ("motion", "vibration", "all")
+_TRIED_OF_PROCESSES = ("level", "trend", "slow")
+_CHANGE = 24  # a change compares two such parts of the window: hours, in a window of a day
+
+_LEAST_DEVIATION = {"mean": 16.0, "crossings": 1.0, "correlation": 20.0, "change": 16.0}
 _LEAST_LOG_DEVIATION = 10.0  # 1/1024 octave: 0.7 %, below what a repeated measurement shows
+
+
+def is_process(rate: float) -> bool:
+    """Whether channels sampled at this rate (Hz) are process values such as a temperature, not vibration."""
+    return rate <= _PROCESS_RATE
 
 
 def _is_slow(counts: Int32) -> bool:
@@ -37,28 +53,66 @@ def _is_slow(counts: Int32) -> bool:
     return bool(spread == 0 or np.abs(np.diff(counts)).mean() < 0.1 * spread)
 
 
-def _channel_set(reader: RecordingReader, channel: int, counts: Int32, asked: str) -> str:
-    if asked != "auto":
-        return asked
-    unit = reader.units[channel].lower()
-    if unit and unit not in _VIBRATION_UNITS:
-        return "slow"
-    return "slow" if _is_slow(counts) else "vibration"
+def _slow_channels(reader: RecordingReader, counts: Int32) -> list[bool]:
+    slow = []
+    for channel, unit in enumerate(reader.units):
+        process = unit and unit.lower() not in _VIBRATION_UNITS
+        slow.append(is_process(reader.rate) or bool(process) or _is_slow(counts[:, channel]))
+    return slow
 
 
-def choose_features(readers: Sequence[RecordingReader], window: int, asked: str) -> tuple[list[Feature], list[str]]:
-    """Features for the channels of these recordings, judged by the start of the first; and warnings.
+def _pairs(channels: Sequence[int]) -> list[tuple[int, int]]:
+    if len(channels) <= _MOST_PAIRED:
+        return [(a, b) for i, a in enumerate(channels) for b in channels[i + 1 :]]
+    return list(pairwise(channels))
+
+
+def _set_of(name: str, window: int, slow: Sequence[bool]) -> list[Feature]:
+    """The features of a set, as the model file orders them; slow channels among vibrating ones get "slow"."""
+    mixed = not all(slow)
+    vibrating = [channel for channel, still in enumerate(slow) if not (mixed and still)]
+    features: list[Feature] = []
+    for channel, still in enumerate(slow):
+        kinds = FEATURE_SETS["slow" if mixed and still else name]
+        if "correlation" in kinds:
+            features += [Feature("correlation", channel, b) for a, b in _pairs(vibrating) if a == channel]
+        for kind in kinds:
+            if kind == "change":
+                features.append(Feature("change", channel, max(window // _CHANGE, 1)))
+            elif kind == "band" and window >= 16 and window & (window - 1) == 0:
+                features += [Feature("band", channel, first, bins) for first, bins in band_edges(window, _BANDS)]
+            elif kind not in ("band", "correlation"):
+                features.append(Feature(kind, channel))
+    return features
+
+
+def feature_sets(
+    readers: Sequence[RecordingReader], window: int, asked: str
+) -> tuple[dict[str, list[Feature]], list[str]]:
+    """Sets of features worth trying for these recordings, judged by the start of the first; and warnings.
 
     window: samples; asked: a name of FEATURE_SETS or ``auto``. Raises InputError for a window that cannot be,
-    and where every channel is constant.
+    for a set that is none, and where every channel is constant.
     """
     if not MIN_WINDOW <= window <= MAX_WINDOW:
         raise InputError(f"--window {window} is out of range; choose {MIN_WINDOW} to {MAX_WINDOW} samples")
+    if asked != "auto" and asked not in FEATURE_SETS:
+        raise InputError(f"--features {asked} is no set of features; choose auto, {', '.join(FEATURE_SETS)}")
     reader = readers[0]
-    blocks = [block.counts for block in islice(reader.blocks(), 4)]
-    counts = np.concatenate(blocks).astype(np.int32)
-    features: list[Feature] = []
-    warnings: list[str] = []
+    counts = np.concatenate([block.counts for block in islice(reader.blocks(), 4)]).astype(np.int32)
+    warnings = _constant_channels(reader, counts)
+    slow = _slow_channels(reader, counts)
+    names = [asked] if asked != "auto" else list(_TRIED_OF_PROCESSES if all(slow) else _TRIED)
+    if asked != "auto":
+        slow = [False] * len(slow)
+    if window & (window - 1) and any("band" in FEATURE_SETS[name] for name in names):
+        warnings.append(f"a window of {window} samples is no power of two, so no spectral bands are used")
+    return {name: _set_of(name, window, slow) for name in names}, warnings
+
+
+def _constant_channels(reader: RecordingReader, counts: Int32) -> list[str]:
+    """A warning for each constant channel. Raises InputError where all are."""
+    warnings = []
     for channel, name in enumerate(reader.channels):
         own = counts[:, channel]
         if (own == own[0]).all():
@@ -67,20 +121,12 @@ def choose_features(readers: Sequence[RecordingReader], window: int, asked: str)
                 f"channel {name} is {state} at the start of {reader.path}: is the sensor connected? "
                 "It is watched, and any movement will be an alarm"
             )
-        chosen = _channel_set(reader, channel, own, asked)
-        for kind in FEATURE_SETS[chosen]:
-            if kind != "band":
-                features.append(Feature(kind, channel))
-            elif window >= 16 and window & (window - 1) == 0:
-                features += [Feature("band", channel, first, bins) for first, bins in band_edges(window, _BANDS)]
     if len(warnings) == len(reader.channels):
         raise InputError(
             f"{reader.path}: every channel is constant, so there is nothing to learn; check the sensor's wiring "
             "and record again"
         )
-    if window & (window - 1) and any("band" in FEATURE_SETS[s] for s in ("vibration", asked) if s in FEATURE_SETS):
-        warnings.append(f"a window of {window} samples is no power of two, so no spectral bands are used")
-    return features, warnings
+    return warnings
 
 
 _TEMPERATURE_UNITS = {"degc", "°c", "c", "celsius", "k"}
@@ -101,17 +147,19 @@ def least_deviations(reader: RecordingReader, kinds: Sequence[Feature]) -> list[
     return least
 
 
-def scale_features(features: Int32, kinds: Sequence[Feature], least: Sequence[float]) -> tuple[Standardize, ...]:
+def scale_features(
+    features: Int32, kinds: Sequence[Feature], least: Sequence[float], wander: bool = False
+) -> tuple[Standardize, ...]:
     """Integer scale of each feature of normal windows int32 [W, F]: 128 units a standard deviation.
 
     least: of each feature, see least_deviations(): a feature that never moved in training shall not alarm at its
-    first quantization step. The centre is the median. The deviation of a mean is at least
-    half its whole range, because means wander slowly and a recording shows a part of their way only.
+    first quantization step; wander: whether means wander slowly, as those of processes do, so that a recording shows a
+    part of their way only: the deviation of a mean is then at least half its whole range. The centre is the median.
     """
     scales = []
     for values, feature, smallest in zip(features.T, kinds, least, strict=True):
         deviation = max(float(values.std()), smallest)
-        if feature.kind == "mean":
+        if wander and feature.kind == "mean":
             deviation = max(deviation, float(np.ptp(values)) / 2)
         first = max(0, int(np.ceil(np.log2(64 * deviation / 32767))))
         ratio = 128 * 2.0**first / deviation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,15 @@ class WindowSet:
     normal: tuple[Stretch, ...]
     samples: NDArray[np.int16]
     seconds: float
+
+    def select(self, columns: Sequence[int]) -> WindowSet:
+        """The same windows with some of their features."""
+        chosen = list(columns)
+
+        def part(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
+            return tuple(replace(stretch, features=stretch.features[:, chosen]) for stretch in stretches)
+
+        return replace(self, stretches=part(self.stretches), normal=part(self.normal))
 
     @property
     def paths(self) -> str:

@@ -28,7 +28,7 @@ class Feature:
     """One feature of a window.
 
     kind: a name of KINDS; channel: index; first, bins: the bins of the spectrum that a band sums; of a correlation,
-    first is the other channel.
+    first is the other channel, of a change the number of samples on either side.
     """
 
     kind: str
@@ -41,6 +41,8 @@ class Feature:
         of = ""
         if self.kind == "band":
             of = f"{self.first}-{self.first + self.bins - 1}"
+        elif self.kind == "change":
+            of = str(self.first)
         elif self.kind == "correlation":
             of = f"({channels[self.first]})"
         return f"{channels[self.channel]}.{self.kind}{of}"
@@ -116,6 +118,14 @@ def _crossings(channel: _Channel, feature: Feature) -> Int32:
     return np.diff(channel.centred < 0, axis=1).sum(axis=1, dtype=np.int32)
 
 
+def _change(channel: _Channel, feature: Feature) -> Int32:
+    """Mean of the last ``first`` samples less that of as many before, 1/16 count, rounded half away from zero."""
+    count = feature.first
+    last, before = channel.samples[:, -count:], channel.samples[:, -2 * count : -count]
+    difference = last.sum(axis=1, dtype=np.int32) - before.sum(axis=1, dtype=np.int32)
+    return np.sign(difference) * ((16 * np.abs(difference) + count // 2) // count)
+
+
 def _band(channel: _Channel, feature: Feature) -> Int32:
     assert channel.power is not None  # noqa: S101  set by extract() when any feature is a band
     power = band_power(channel.power, feature.first, feature.bins)
@@ -149,9 +159,10 @@ _FORMULAS = {
     "mean_abs_difference": _mean_abs_difference,
     "crossings": _crossings,
     "band": _band,
+    "change": _change,
 }
 
-KINDS: tuple[str, ...] = (*_FORMULAS, "correlation")
+KINDS: tuple[str, ...] = (*list(_FORMULAS)[:8], "correlation", "change")
 """Names of the feature kinds; the index is the number in the model file."""
 
 

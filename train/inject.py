@@ -3,55 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAULTS", "inject"]
+__all__ = ["FAULTS", "Fault", "inject"]
 
 Floats = NDArray[np.float64]
+Change = Callable[[Floats, Floats, Floats, float, np.random.Generator], Floats]
 
 
-def _gain(centred: Floats, spread: Floats, generator: np.random.Generator) -> Floats:
-    return centred * 1.3
+def _gain(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    return centred * (1 + (size - 1) * hit)
 
 
-def _tone(centred: Floats, spread: Floats, generator: np.random.Generator) -> Floats:
+def _offset(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    return centred + size * spread * hit * generator.choice([-1, 1], (len(centred), 1, 1))
+
+
+def _tone(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    windows, samples, channels = centred.shape
+    cycles = generator.uniform(1.5 / samples, 0.45, (windows, 1, 1)) * np.arange(samples)[None, :, None]
+    phase = generator.random((windows, 1, channels))
+    return centred + size * spread * hit * np.sqrt(2) * np.sin(2 * np.pi * (cycles + phase))
+
+
+def _impulses(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
     windows, samples, _ = centred.shape
-    cycles = generator.uniform(0.05, 0.45, (windows, 1, 1)) * np.arange(samples)[None, :, None]
-    return centred + 0.7 * spread * np.sin(2 * np.pi * cycles)
+    rate = generator.uniform(0.05, 0.2, (windows, 1, 1))
+    passed = np.floor(np.arange(-1, samples)[None, :, None] * rate + generator.random((windows, 1, 1)))
+    return centred + size * spread * hit * (np.diff(passed, axis=1) > 0)
 
 
-def _impulses(centred: Floats, spread: Floats, generator: np.random.Generator) -> Floats:
-    hits = generator.random(centred.shape[:2])[:, :, None] < 0.03
-    return centred + 4 * spread * hits * generator.choice([-1, 1], centred.shape[:2])[:, :, None]
+def _noise(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    return centred + size * spread * hit * generator.standard_normal(centred.shape)
 
 
-def _noise(centred: Floats, spread: Floats, generator: np.random.Generator) -> Floats:
-    return centred + 0.7 * spread * generator.standard_normal(centred.shape)
+def _stuck(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    start = round(centred.shape[1] * (1 - size))
+    result = centred.copy()
+    result[:, start:] = np.where(hit > 0, centred[:, start : start + 1], centred[:, start:])
+    return result
 
 
-def _offset(centred: Floats, spread: Floats, generator: np.random.Generator) -> Floats:
-    return centred + 4 * spread
+def _dropout(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    lost = generator.random((*centred.shape[:2], 1)) < size
+    return np.where(lost & (hit > 0), 0.0, centred)
 
 
-FAULTS: dict[str, Callable[[Floats, Floats, np.random.Generator], Floats]] = {
-    "gain": _gain,
-    "tone": _tone,
-    "impulses": _impulses,
-    "noise": _noise,
-    "offset": _offset,
+def _drift(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    ramp = np.linspace(-1, 1, centred.shape[1])[None, :, None]
+    return centred + size * spread * hit * ramp * generator.choice([-1, 1], (len(centred), 1, 1))
+
+
+def _warp(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    last = centred.shape[1] - 1
+    at = np.arange(last + 1) * size
+    at = np.where(at > last, 2 * last - at, at)  # past the end the window runs backwards
+    low = np.floor(at).astype(int)
+    part = (at - low)[None, :, None]
+    return centred[:, low] * (1 - part) + centred[:, np.minimum(low + 1, last)] * part
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of one kind. size: its severity; one_channel: whether a channel drawn by chance has it, or all."""
+
+    change: Change
+    size: float
+    one_channel: bool
+    says: str
+
+
+FAULTS: dict[str, Fault] = {
+    "gain": Fault(_gain, 1.4, False, "vibration 1.4 times as strong"),
+    "gain of one channel": Fault(_gain, 1.5, True, "one channel 1.5 times as strong"),
+    "loss of one channel": Fault(_gain, 0.7, True, "one channel 0.7 times as strong"),
+    "offset": Fault(_offset, 1.0, False, "an offset of 1 RMS"),
+    "offset of one channel": Fault(_offset, 2.0, True, "an offset of 2 RMS in one channel"),
+    "tone": Fault(_tone, 0.5, False, "a tone of 0.5 RMS"),
+    "tone in one channel": Fault(_tone, 0.7, True, "a tone of 0.7 RMS in one channel"),
+    "impulses": Fault(_impulses, 3.0, False, "an impulse of 3 RMS each 5 to 20 samples"),
+    "noise": Fault(_noise, 0.5, False, "white noise of 0.5 RMS"),
+    "noise in one channel": Fault(_noise, 0.7, True, "white noise of 0.7 RMS in one channel"),
+    "stuck": Fault(_stuck, 0.3, True, "one channel stuck for the last 30 % of the window"),
+    "dropout": Fault(_dropout, 0.2, True, "20 % of one channel's samples lost"),
+    "drift": Fault(_drift, 1.0, True, "one channel rising or falling by 2 RMS over the window"),
+    "faster": Fault(_warp, 1.2, False, "everything 1.2 times as fast"),
+    "slower": Fault(_warp, 0.85, False, "everything 0.85 times as fast"),
 }
-"""Faults by name. Severities: gain 1.3; a tone and white noise of 0.7 times the channel's RMS; impulses of
-4 times the RMS on 3 % of the samples; an offset of 4 times the RMS."""
+"""Faults by name; RMS is that of the channel in the window, mean removed."""
 
 
 def inject(windows: NDArray[np.int16], fault: str, seed: int) -> NDArray[np.int16]:
-    """Windows int16 [W, N, C] with a fault of FAULTS in every channel, saturated to int16."""
+    """Windows int16 [W, N, C] with a fault of FAULTS, saturated to int16."""
     generator = np.random.default_rng(seed)
+    kind = FAULTS[fault]
     values = windows.astype(np.float64)
     mean = values.mean(axis=1, keepdims=True)
     centred = values - mean
     spread = centred.std(axis=1, keepdims=True)
-    faulty = FAULTS[fault](centred, spread, generator) + mean
+    hit = np.ones((len(windows), 1, windows.shape[2]))
+    if kind.one_channel:
+        hit[:] = 0
+        hit[np.arange(len(windows)), 0, generator.integers(windows.shape[2], size=len(windows))] = 1
+    faulty = kind.change(centred, spread, hit, kind.size, generator) + mean
     return np.clip(np.round(faulty), -32768, 32767).astype(np.int16)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .card import limits, size_rows
 from .evaluate import Evaluation, Scored
+from .inject import FAULTS
 from .training import Training
 
 if TYPE_CHECKING:
@@ -140,5 +141,6 @@ def report_html(training: Training, scored: Sequence[Scored], evaluation: Evalua
         "score_over_time": _score_over_time(scored),
         "distribution": _distribution(training, scored),
         "contributions": _contributions(training, scored),
+        "faults": FAULTS,
     }
     return environment.get_template("report.html").render(values)

@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.device import VERSION
+from offbeat.device.modelfile import parse
 
 from .arithmetic import Int32, sine_table
 from .budget import Budget, parse_budget
-from .calibrate import Calibration, calibrate
-from .choose import choose_features, least_deviations, scale_features
-from .dataset import Stretch, WindowSet, collect
+from .calibrate import Calibration
+from .choose import feature_sets, is_process, least_deviations
+from .dataset import WindowSet, collect
 from .errors import InputError
-from .families import FAMILIES, Family
-from .features import Feature
+from .families import FAMILIES
+from .features import Feature, extract
 from .inject import FAULTS, inject
-from .modelfile import Decision, Golden, ModelParts, Standardize, build
-from .pipeline import Pipeline, standardized
+from .modelfile import Decision, Golden, ModelParts, build
+from .pipeline import Pipeline
 from .recording import RecordingReader
+from .search import Candidate, Plan, best_of, try_family
 
-__all__ = ["Candidate", "Options", "Training", "default_window", "train"]
+__all__ = ["LEAST_WINDOWS", "Candidate", "Options", "Training", "default_hop", "default_window", "train"]
 
 Progress = Callable[[str, float], None]
 
-_FOLDS = 5
-_BLOCKS_A_FOLD = 4
-_LEAST_BLOCK = 20  # windows
-_LEAST_WINDOWS = 30
+LEAST_WINDOWS = 20
 _HARDLY_ANYTHING = 0.1
-_FAULT_WINDOWS = 256  # injected faults are judged on as many held-out windows
+_DAY, _LONGEST_DAY = 86400, 288  # s, samples
+_PROCESS_WINDOW = 40
+_SLEW = 0.003  # standard deviations a window
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may set. window and hop in samples (None: chosen from the rate); budget: false alarms."""
+    """What a user may set.
+
+    window and hop in samples (None: chosen from the rate); budget: false alarms; baseline: how fast the slow baseline
+    follows, in standard deviations a window (0: none; None: chosen, for slow sensors); apart: the windows do not
+    follow one another, so that nothing may be remembered from one to the next.
+    """
 
     family: str = "auto"
     window: int | None = None
@@ -49,28 +54,8 @@ class Options:
     features: str = "auto"
     seed: int = 0
     name: str = ""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One family that was tried.
-
-    held_out: int32 squared distances of the normal windows, each scored by a model that had not seen its
-    block, a list of stretches in order of time; detected: share of held-out windows with an injected fault,
-    by fault, that score at or above the threshold; float_error: 99 % quantile of the score's change by
-    quantization, in score units, over windows that score below twice the threshold.
-    """
-
-    family: Family
-    calibration: Calibration
-    held_out: list[Int32]
-    detected: dict[str, float]
-    float_error: float
-
-    @property
-    def mean_detected(self) -> float:
-        """Mean over the faults."""
-        return float(np.mean(list(self.detected.values())))
+    baseline: float | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,88 +83,45 @@ class Training:
 
 
 def default_window(rate: float) -> int:
-    """A power of two of samples: about a third of a second of vibration, a minute at 1 Hz and slower."""
-    wanted = rate * 0.4 if rate >= 25 else 32
-    return int(2 ** np.clip(np.round(np.log2(wanted)), 5, 10))
+    """Samples: a power of two, a third of a second, of vibration; 40 of a process; a day where a sample takes long."""
+    if rate < 1 / 30:
+        return int(np.clip(round(_DAY * rate), 24, _LONGEST_DAY))
+    if rate < 25:
+        return _PROCESS_WINDOW
+    return int(2 ** np.clip(np.round(np.log2(rate * 0.4)), 5, 10))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Which features, and the least deviation to assume of each."""
-
-    kinds: Sequence[Feature]
-    least: Sequence[float]
+def default_hop(rate: float, window: int) -> int:
+    """Samples: one of a process, half a window of vibration."""
+    return 1 if is_process(rate) else max(window // 2, 1)
 
 
-def _fit(features: Int32, plan: _Plan, family: type[Family], seed: int) -> tuple[tuple[Standardize, ...], Family]:
-    scales = scale_features(features, plan.kinds, plan.least)
-    return scales, family.fit(standardized(features, scales) / 128, seed)
+def _union(sets: Mapping[str, Sequence[Feature]]) -> list[Feature]:
+    """Every feature of the sets once, as the model file orders them."""
+    each = dict.fromkeys(feature for features in sets.values() for feature in features)
+    return sorted(each, key=lambda feature: (feature.channel, feature.kind == "band"))
 
 
-def _folds(stretches: Sequence[Stretch]) -> list[list[tuple[int, slice]]]:
-    """Split the normal windows into blocks of time, dealt to the folds in turn: lists of (stretch, slice).
-
-    Several short blocks a fold, not one long one: a machine that changes its regime once in a recording would
-    otherwise be judged on a regime that no model of the fold has seen.
-    """
-    total = sum(len(stretch.features) for stretch in stretches)
-    blocks = max(_FOLDS, min(_FOLDS * _BLOCKS_A_FOLD, total // _LEAST_BLOCK))
-    edges = [total * block // blocks for block in range(blocks + 1)]
-    folds: list[list[tuple[int, slice]]] = [[] for _ in range(_FOLDS)]
-    for number, (low, high) in enumerate(pairwise(edges)):
-        start = 0
-        for index, stretch in enumerate(stretches):
-            stop = start + len(stretch.features)
-            if max(low, start) < min(high, stop):
-                folds[number % _FOLDS].append((index, slice(max(low, start) - start, min(high, stop) - start)))
-            start = stop
-    return folds
+def _plans(reader: RecordingReader, sets: Mapping[str, Sequence[Feature]], options: Options) -> list[Plan]:
+    every = _union(sets)
+    follow = options.baseline
+    if follow is None:
+        follow = _SLEW if is_process(reader.rate) and not options.apart else 0.0
+    plans = []
+    for name, features in sets.items():
+        columns = tuple(sorted(every.index(feature) for feature in features))
+        chosen = tuple(every[column] for column in columns)
+        slew = np.full(len(chosen), min(round(follow * 32768), 32767), dtype=np.int32)
+        least = tuple(least_deviations(reader, chosen))
+        wander = all(kind in ("mean", "change", "rms") for kind in {feature.kind for feature in chosen})
+        plans.append(Plan(name, chosen, columns, least, slew, wander, options.budget, options.decision, options.seed))
+    return plans
 
 
-def _cross_fit(normal: Sequence[Stretch], plan: _Plan, family: type[Family], seed: int, overlap: int) -> list[Int32]:
-    """Distances of each block by a model fitted to the others, less the windows that overlap the block."""
-    held_out: dict[tuple[int, int], Int32] = {}
-    for fold in _folds(normal):
-        used = [np.ones(len(stretch.features), dtype=bool) for stretch in normal]
-        for index, part in fold:
-            used[index][max(part.start - overlap, 0) : part.stop + overlap] = False
-        rest = np.concatenate([stretch.features[mask] for stretch, mask in zip(normal, used, strict=True)])
-        scales, fitted = _fit(rest, plan, family, seed)
-        for index, part in fold:
-            held_out[index, part.start] = fitted.distances(standardized(normal[index].features[part], scales))
-    return [held_out[key] for key in sorted(held_out)]
-
-
-def _detected(
-    windows: NDArray[np.int16], kinds: Sequence[Feature], scales: tuple[Standardize, ...], family: Family, seed: int
-) -> dict[str, float]:
-    from .features import extract
-
-    table = sine_table(windows.shape[1])
-    result = {}
-    for fault in FAULTS:
-        faulty = extract(inject(windows, fault, seed), kinds, table)
-        result[fault] = float((family.score(standardized(faulty, scales)) >= 256).mean())
-    return result
-
-
-def _float_error(family: Family, vectors: Int32) -> float:
-    exact, score = family.float_score(vectors / 128), family.score(vectors)
-    near = exact < 512
-    return float(np.quantile(np.abs(exact[near] - score[near]), 0.99)) if near.any() else 0.0
-
-
-def _try(name: str, windows: WindowSet, plan: _Plan, scales: tuple[Standardize, ...], options: Options) -> Candidate:
-    family = FAMILIES[name]
-    normal = windows.normal
-    features = np.concatenate([stretch.features for stretch in normal])
-    overlap = -(-windows.window // windows.hop)
-    held_out = _cross_fit(normal, plan, family, options.seed, overlap)
-    calibration = calibrate(np.concatenate(held_out), windows.normal_hours, options.budget, options.decision)
-    vectors = standardized(features, scales)
-    fitted = family.fit(vectors / 128, options.seed).scaled_to(calibration.threshold)
-    detected = _detected(windows.samples, plan.kinds, scales, fitted, options.seed)
-    return Candidate(fitted, calibration, held_out, detected, _float_error(fitted, vectors))
+def _faulty(windows: WindowSet, features: Sequence[Feature], seed: int) -> dict[str, Int32]:
+    """By fault, the features int32 [S, F] of normal windows into which it was injected."""
+    table = sine_table(windows.window)
+    return {fault: extract(inject(windows.samples, fault, seed), features, table) for fault in FAULTS}
 
 
 def _golden(windows: NDArray[np.int16], pipeline: Pipeline, seed: int) -> list[Golden]:
@@ -191,13 +133,16 @@ def _golden(windows: NDArray[np.int16], pipeline: Pipeline, seed: int) -> list[G
 
 
 def _why(chosen: Candidate, candidates: Sequence[Candidate]) -> str:
-    if len(candidates) == 1:
-        return f"{chosen.family.name}, as asked for"
-    others = ", ".join(f"{c.family.name} {c.mean_detected:.0%}" for c in candidates if c is not chosen)
-    return (
-        f"{chosen.family.name} finds {chosen.mean_detected:.0%} of the windows with an injected fault "
-        f"at the threshold that keeps the false-alarm budget ({others})"
+    best = max(candidate.quality for candidate in candidates)
+    text = (
+        f"{chosen.family.name} on {chosen.plan.name} features tells windows with an injected fault from held-out "
+        f"normal ones with an AUROC of {chosen.quality:.3f}"
     )
+    if len(candidates) == 1:
+        return f"{text}; family and features as asked for"
+    if chosen.quality == best:
+        return f"{text}, the best of {len(candidates)} candidates"
+    return f"{text}, as good as the best of {len(candidates)} candidates ({best:.3f}) and smaller"
 
 
 def _doubts(chosen: Candidate, windows: WindowSet) -> list[str]:
@@ -224,11 +169,29 @@ def _check(windows: WindowSet) -> None:
             f"{windows.paths}: no window is normal from end to end, they are labelled {', '.join(labels[:5])}; "
             "training needs normal data, labelled normal or not at all (--label-column names another column)"
         )
-    if windows.normal_windows < _LEAST_WINDOWS:
+    if windows.normal_windows < LEAST_WINDOWS:
         raise InputError(
             f"{windows.paths}: {windows.normal_windows} normal windows of {windows.window} samples are too few to "
-            f"train on; at least {_LEAST_WINDOWS} are needed: record longer, or choose a shorter --window"
+            f"train on; at least {LEAST_WINDOWS} are needed: record longer, or choose a shorter --window"
         )
+
+
+def _search(windows: WindowSet, plans: Sequence[Plan], every: Sequence[Feature], options: Options,
+            report: Progress) -> list[Candidate]:  # fmt: skip
+    names = [options.family]
+    if options.family == "auto":
+        names = [name for name, family in FAMILIES.items() if not (family.stateful and options.apart)]
+    faulty = _faulty(windows, every, options.seed)
+    candidates = []
+    for number, plan in enumerate(plans):
+        columns = list(plan.columns)
+        own = windows.select(columns)
+        part = {fault: features[:, columns] for fault, features in faulty.items()}
+        for i, name in enumerate(names):
+            report("families", (number + i / len(names)) / len(plans))
+            candidates.append(try_family(name, own, part, plan))
+    report("families", 1.0)
+    return candidates
 
 
 def train(
@@ -244,20 +207,14 @@ def train(
     report = progress or (lambda stage, share: None)
     rate = readers[0].rate
     window = options.window or default_window(rate)
-    hop = options.hop or max(window // 2, 1)
-    kinds, warnings = choose_features(readers, window, options.features)
-    windows = collect(readers, kinds, window, hop, options.seed, lambda share: report("features", share))
+    hop = options.hop or default_hop(rate, window)
+    sets, warnings = feature_sets(readers, window, options.features)
+    every = _union(sets)
+    windows = collect(readers, every, window, hop, options.seed, lambda share: report("features", share))
     _check(windows)
-    normal = np.concatenate([stretch.features for stretch in windows.normal])
-    plan = _Plan(kinds, least_deviations(readers[0], kinds))
-    scales = scale_features(normal, kinds, plan.least)
-    names = list(FAMILIES) if options.family == "auto" else [options.family]
-    candidates = []
-    for i, name in enumerate(names):
-        report("families", i / len(names))
-        candidates.append(_try(name, windows, plan, scales, options))
-    report("families", 1.0)
-    chosen = max(candidates, key=lambda candidate: candidate.mean_detected)
+    candidates = _search(windows, _plans(readers[0], sets, options), every, options, report)
+    chosen = best_of(candidates)
+    windows = windows.select(chosen.plan.columns)
     warnings += _doubts(chosen, windows)
     parts = ModelParts(
         family=chosen.family.number,
@@ -265,14 +222,13 @@ def train(
         window=window,
         hop=hop,
         rate=rate,
-        features=tuple(kinds),
-        standardize=scales,
+        features=chosen.plan.features,
+        standardize=chosen.scales,
         parameters=chosen.family.parameters(),
         decision=options.decision,
         meta=_meta(readers[0], options, chosen),
+        baseline=tuple(chosen.plan.slew.tolist()),
     )
-    from offbeat.device.modelfile import parse
-
     draft = Pipeline(parse(build(parts)))
     model = build(replace(parts, golden=_golden(windows.samples, draft, options.seed)))
     pipeline = Pipeline(parse(model))

@@ -30,12 +30,14 @@ enum {
     OFFBEAT_MEAN_ABS_DIFFERENCE = 5,
     OFFBEAT_CROSSINGS = 6,
     OFFBEAT_BAND = 7,
-    OFFBEAT_CORRELATION = 8
+    OFFBEAT_CORRELATION = 8,
+    OFFBEAT_CHANGE = 9
 };
 
 enum { OFFBEAT_OK = 0, OFFBEAT_BAD_MODEL = 1, OFFBEAT_TOO_SMALL = 2, OFFBEAT_SELF_TEST_FAILED = 3 };
 
-/* One feature: kind, channel, for a band its first bin and number of bins, for a correlation the other channel in first. */
+/* One feature: kind and channel; of a band its first bin and number of bins, of a correlation the other channel in first,
+ * of a change the samples on either side in first. */
 typedef struct {
     uint8_t kind;
     uint8_t channel;

@@ -13,6 +13,7 @@ static int32_t silent_value(uint8_t kind, int32_t mean)
     case OFFBEAT_KURTOSIS:
     case OFFBEAT_CROSSINGS:
     case OFFBEAT_CORRELATION:
+    case OFFBEAT_CHANGE:
         return 0;
     default:
         return FLOOR;
@@ -65,17 +66,35 @@ typedef struct {
     uint16_t capacity;
 } ring;
 
-/* The correlations among the features of one channel, whose counts are in work and not normalised yet. */
-static void correlate(const offbeat_state *state, const ring *at, const offbeat_feature *feature,
+/* Mean of the last count counts less that of as many before, in 1/16 count. */
+static int32_t change_of(const int16_t *end, uint16_t count)
+{
+    const int16_t *last = end - count;
+    int32_t difference = 0;
+    uint32_t size;
+    ROLLED
+    while (last != end) {
+        difference += *last - *(last - count);
+        last++;
+    }
+    size = (16U * (uint32_t)(difference < 0 ? -difference : difference) + count / 2U) / count;
+    return difference < 0 ? -(int32_t)size : (int32_t)size;
+}
+
+/* The features of one channel that need its counts in work, before they are normalised in their place. */
+static void features_of_counts(const offbeat_state *state, const ring *at, const offbeat_feature *feature,
                       const offbeat_feature *last, const offbeat_channel *channel, int32_t *features)
 {
-    int16_t *const other = state->work + state->model->window;
+    const uint16_t window = state->model->window;
+    int16_t *const other = state->work + window;
     for (; feature != last; feature++) {
         if (feature->kind == OFFBEAT_CORRELATION) {
             offbeat_channel second;
             offbeat_scan(state, at->frames, at->first, at->capacity, (uint8_t)feature->first, other, &second);
             *features = second.highest == second.lowest ? 0
-                : offbeat_correlation(state->work, channel, other, &second, state->model->window);
+                : offbeat_correlation(state->work, channel, other, &second, window);
+        } else if (feature->kind == OFFBEAT_CHANGE) {
+            *features = change_of(other, feature->first);
         }
         features++;
     }
@@ -102,13 +121,13 @@ void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t firs
             }
         } else {
             int32_t log_energy;
-            if ((wanted >> OFFBEAT_CORRELATION & 1U) != 0) {
+            if (wanted >> OFFBEAT_CORRELATION != 0) {
                 const ring at = {frames, first, capacity};
-                correlate(state, &at, feature, last, &channel, features);
+                features_of_counts(state, &at, feature, last, &channel, features);
             }
             log_energy = prepare(state, wanted, &channel);
             for (; feature != last; feature++) {
-                if (feature->kind != OFFBEAT_CORRELATION) {
+                if (feature->kind < OFFBEAT_CORRELATION) {
                     *features = value_of(state, feature, &channel, log_energy);
                 }
                 features++;

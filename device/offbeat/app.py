@@ -231,6 +231,8 @@ def feature_names(model):
         name += "." + KINDS[kind]
         if kind == modelfile.BAND:
             name += "%d-%d" % (first, first + bins - 1)
+        elif kind == modelfile.CHANGE:
+            name += str(first)
         elif kind == modelfile.CORRELATION:
             name += "(%s)" % (channels[first] if first < len(channels) else str(first))
         names.append(name)
@@ -239,7 +241,7 @@ def feature_names(model):
 
 KINDS = (
     "mean", "rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings", "band",
-    "correlation",
+    "correlation", "change",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ _MEAN, _UP, _DOWN = const(8), const(9), const(10)
 _CROSSINGS, _ENERGY, _FOURTH, _PEAK = const(11), const(12), const(14), const(16)
 _STATES = const(17)
 _PRODUCT, _NEGATIVE = const(5), const(7)
-_BAND, _CORRELATION = const(7), const(8)
+_BAND, _CORRELATION, _CHANGE = const(7), const(8), const(9)
 _FLOOR = const(-20480)
 
 
@@ -63,9 +63,10 @@ class Features:
         self._other_samples = array("h")
         self._other_state = array("i")
         for feature in model.features:
-            if feature[0] == _CORRELATION and not len(self._other_state):
-                self._other_samples = array("h", [0] * self.window)
+            if feature[0] >= _CORRELATION and not len(self._other_state):
                 self._other_state = self._new_state()
+            if feature[0] == _CORRELATION and not len(self._other_samples):
+                self._other_samples = array("h", [0] * self.window)
         self._slew = typed(model.baseline)
         self._baseline = array("i", [0] * (len(model.baseline) // 2))
         self._log_window = log2_q10(0, self.window, tables.LOG2)
@@ -103,6 +104,8 @@ class Features:
                 self._measure(ring, channel)
             if descriptors[at] == _CORRELATION:
                 self.values[i] = self._correlation(ring, descriptors[at + 2])
+            elif descriptors[at] == _CHANGE:
+                self.values[i] = self._change(ring, channel, descriptors[at + 2])
             elif descriptors[at] == _BAND:
                 if not spectrum and not self._silent:
                     self._spectrum()
@@ -152,6 +155,7 @@ class Features:
         own, other = self._state, self._other_state
         other[_START] = own[_START]
         other[_CAPACITY] = own[_CAPACITY]
+        other[_WINDOW] = self.window
         height = self._normalise(ring, channel, other, self._other_samples)
         if self._silent or height == 0:
             return 0
@@ -172,6 +176,22 @@ class Features:
         reorder(samples, window >> 1)
         transform(samples, sine, window)
         power(samples, sine, window)
+
+    def _change(self, ring, channel, count):
+        """Mean of the last samples less that of as many before, in 1/16 count."""
+        other = self._other_state
+        other[_CAPACITY] = self._state[_CAPACITY]
+        other[_CHANNEL] = channel
+        other[_WINDOW] = count
+        difference = 0
+        for before in range(2):
+            at = self._state[_START] + self.window - (1 + before) * count
+            other[_START] = at - other[_CAPACITY] if at >= other[_CAPACITY] else at
+            total = scan(ring, other)
+            difference = difference - total if before else total
+        size = difference if difference >= 0 else -difference
+        size = (16 * size + count // 2) // count
+        return size if difference >= 0 else -size
 
     def _band(self, first, bins):
         if self._silent:

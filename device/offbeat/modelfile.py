@@ -25,8 +25,8 @@ OPTIONAL = 1
 
 _UNIT_CIRCLE = (1 << 29) + (1 << 15)  # half of 32768^2, and what rounding adds to it
 
-BAND, CORRELATION = 7, 8
-"""Numbers of the feature kinds that need the spectrum, and another channel; higher ones are unknown to this reader."""
+BAND, CORRELATION, CHANGE = 7, 8, 9
+"""Numbers of the feature kinds that take more than the channel; higher ones are unknown to this reader."""
 
 
 class ModelError(ValueError):
@@ -117,7 +117,7 @@ def _features(section, channels, window):
     spectrum = -1
     for at in range(0, len(section), 8):
         kind, channel, first, bins, _ = struct.unpack_from("<BBHHH", section, at)
-        _need(kind <= CORRELATION, "the model asks for feature kind %d, which this version does not know" % kind)
+        _need(kind <= CHANGE, "the model asks for feature kind %d, which this version does not know" % kind)
         _need(last <= channel < channels, "a feature's channel is out of range or out of order")
         if kind == BAND:
             _need(window >= 16 and window & (window - 1) == 0, "bands need a power of two as window")
@@ -127,6 +127,8 @@ def _features(section, channels, window):
             _need(first < channels and first != channel, "a correlation's other channel is out of range")
             # the spectrum is made in the place of the samples that a correlation needs
             _need(spectrum != channel, "a correlation comes after a band of its channel")
+        if kind == CHANGE:
+            _need(1 <= first <= window // 2, "a change is longer than half the window, or empty")
         last = channel
         features.append((kind, channel, first, bins))
     return features

@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "application", "main"]
 COMMANDS = (
     "simulate",
     "record",
+    "check",
     "train",
     "evaluate",
     "export",

@@ -22,16 +22,20 @@ EXAMPLE = "offbeat train normal.csv -o models/fan --false-alarms 1/day"
 NEEDS_ARGUMENTS = True
 
 
+_FAMILY_HELP = "auto, or one of: gaussian, kmeans, mixture, pca, autoencoder, autoregressive."
+_FEATURES_HELP = "auto, or a set: motion, vibration, level, trend, slow, time, all."
+
+
 def command(
     recordings: Recordings,
     out: Annotated[Path, typer.Option("-o", "--out", help="Model directory to write.", show_default=False)],
-    family: Annotated[str, typer.Option(help="gaussian, kmeans or auto.")] = "auto",
+    family: Annotated[str, typer.Option(help=_FAMILY_HELP)] = "auto",
     window: Annotated[int | None, typer.Option(help="Samples in a window; by default from the rate.")] = None,
     hop: Annotated[int | None, typer.Option(help="Samples from one window to the next; half a window.")] = None,
     false_alarms: Annotated[str, typer.Option(help="Budget: 1/day, 2/week, 0.5/hour.")] = "1/day",
     votes: Annotated[str, typer.Option(help="K/N: alarm when K of the last N windows exceed.")] = "3/5",
     holdoff: Annotated[int, typer.Option(help="Windows after an alarm in which none starts.")] = 0,
-    features: Annotated[str, typer.Option(help="vibration, slow, time, all or auto.")] = "auto",
+    features: Annotated[str, typer.Option(help=_FEATURES_HELP)] = "auto",
     name: Annotated[str, typer.Option(help="Name of the model; by default the recording's.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed and data, same model.")] = 0,
     rate: Rate = None,
@@ -85,11 +89,14 @@ def _decision(votes: str, holdoff: int) -> Decision:
 
 def _print(training: Training, out: Path, summary: dict) -> None:
     rows = [
-        (c.family.name, f"{len(c.family.parameters())} B", f"{c.mean_detected:.0%}", c.calibration.alarms,
+        (c.family.name, c.plan.name, f"{c.size} B", f"{c.quality:.3f}", f"{c.mean_detected:.0%}", c.calibration.alarms,
          f"{c.float_error:.1f}", "chosen" if c is training.chosen else "")
-        for c in training.candidates
+        for c in sorted(training.candidates, key=lambda candidate: -candidate.quality)
     ]  # fmt: skip
-    columns = ("family", "parameters", "injected faults found", "false alarms held out", "integer error (of 256)", "")
+    columns = (
+        "family", "features", "parameters", "AUROC, injected faults", "found at the threshold", "false alarms held out",
+        "integer error (of 256)", "",
+    )  # fmt: skip
     table("Families tried", columns, rows)
     windows, pipeline = training.windows, training.pipeline
     say(

@@ -179,7 +179,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "no features": (replaced(FEATURES, b""), "feature list"),
     "256 features": (replaced(FEATURES, bytes(8 * 256)), "feature list"),
     "half a feature": (resized(FEATURES, -4), "feature list"),
-    "feature kind 9": (payload(FEATURES, 0, "<B", 9), "feature kind 9"),
+    "feature kind 10": (payload(FEATURES, 0, "<B", 10), "feature kind 10"),
     "channel 2 of 2": (payload(FEATURES, 17, "<B", 2), "channel"),
     "channels out of order": (payload(FEATURES, 1, "<B", 1), "channel"),
     "band from bin 0": (payload(FEATURES, 10, "<H", 0), "spectrum"),

@@ -30,7 +30,7 @@ def every_kind(family: str) -> Case:
     kinds = [(kind, 1, 5) if kind == "band" else (kind, 0, 0) for kind in KINDS]
     kinds = [("correlation", 0, 0), *(kind for kind in kinds if kind[0] != "correlation")]
     features = tuple(
-        Feature(kind, c, 1 - c if kind == "correlation" else first, bins)
+        Feature(kind, c, {"correlation": 1 - c, "change": 3}.get(kind, first), bins)
         for c in range(_CHANNELS) for kind, first, bins in kinds
     )  # fmt: skip
     count = len(features)

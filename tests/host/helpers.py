@@ -36,7 +36,7 @@ def whole_model(
     ordered = sorted(kinds, key=lambda kind: kind == "band")
     wanted = [part for kind in ordered for part in (bands if kind == "band" else [(kind, 0, 0)])]
     features = tuple(
-        Feature(kind, c, 1 - c if kind == "correlation" else first, bins)
+        Feature(kind, c, {"correlation": 1 - c, "change": 5}.get(kind, first), bins)
         for c in range(2)
         for kind, first, bins in wanted
     )

@@ -206,7 +206,7 @@ from offbeat import modelfile
 def load(path):
     with open(path, "rb") as file:
         model = modelfile.parse(bytearray(file.read()))
-    model.parameters[len(model.parameters) - 2] ^= 64
+    model.parameters[len(model.parameters) - 1] ^= 8
     return model
 modelfile.load = load
 """

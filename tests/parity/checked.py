@@ -44,6 +44,8 @@ _CHECKED = {  # what runs for each window; loading a model and parsing a line ma
         "families.kmeans",
         "families.mixture",
         "families.pca",
+        "families.autoencoder",
+        "families.autoregressive",
     ),
 }
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

@@ -18,12 +18,12 @@ from offbeat.train.families.kmeans import KMeans
 from offbeat.train.features import KINDS, Feature, extract
 from offbeat.train.modelfile import Decision, Golden, ModelParts, Standardize, build
 from offbeat.train.pipeline import Pipeline, cut_windows
-from tests.parity.families import mixture, pca
+from tests.parity.families import autoencoder, autoregressive, mixture, pca
 
 __all__ = ["BAND_WINDOWS", "SHAPES", "Case", "cases", "make_case", "make_window", "near_threshold", "with_golden"]
 
 BAND_WINDOWS = (16, 32, 64, 128, 256, 512, 1024)
-_PLAIN_KINDS = tuple(kind for kind in KINDS if kind not in ("band", "correlation"))
+_PLAIN_KINDS = tuple(kind for kind in KINDS if kind not in ("band", "correlation", "change"))
 Window = NDArray[np.int16]
 
 
@@ -100,6 +100,8 @@ def _feature_list(rng: np.random.Generator, window: int, channels: int, most: in
             features.append(Feature("band", channel, first, int(rng.integers(1, window // 2 - first + 1))))
         elif channels > 1 and rng.random() < 0.3:
             features.append(Feature("correlation", channel, int((channel + rng.integers(1, channels)) % channels)))
+        elif rng.random() < 0.1:
+            features.append(Feature("change", channel, int(rng.integers(1, window // 2 + 1))))
         else:
             features.append(Feature(str(rng.choice(_PLAIN_KINDS)), channel))
     return tuple(sorted(features, key=lambda feature: (feature.channel, feature.kind == "band")))
@@ -161,7 +163,14 @@ def _kmeans(rng: np.random.Generator, count: int) -> Family:
     return KMeans(centroids, np.ones(clusters), scales[:, 0], scales[:, 1])
 
 
-_MAKE_FAMILY = {"gaussian": _gaussian, "kmeans": _kmeans, "mixture": mixture.make, "pca": pca.make}
+_MAKE_FAMILY = {
+    "gaussian": _gaussian,
+    "kmeans": _kmeans,
+    "mixture": mixture.make,
+    "pca": pca.make,
+    "autoencoder": autoencoder.make,
+    "autoregressive": autoregressive.make,
+}
 
 
 def make_case(family: str, window: int, channels: int, seed: int, most: int = 16, rate: float = 1000.0) -> Case:

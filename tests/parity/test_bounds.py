@@ -55,7 +55,8 @@ def adversaries(window: int) -> Counts:
 
 
 def every_feature(window: int) -> tuple[Feature, ...]:
-    plain = [Feature(kind, 0) for kind in KINDS if kind not in ("band", "correlation")]
+    plain = [Feature(kind, 0) for kind in KINDS if kind not in ("band", "correlation", "change")]
+    plain += [Feature("change", 0, window // 2), Feature("change", 0, 1)]
     if window not in BAND_WINDOWS:
         return tuple(plain)
     whole = Feature("band", 0, 1, window // 2 - 1)

@@ -13,7 +13,7 @@ from offbeat.train.spectrum import band_edges, band_power, power_spectrum
 from tests.parity.models import SHAPES, make_window
 
 Float = NDArray[np.float64]
-PLAIN = tuple(kind for kind in KINDS if kind not in ("band", "correlation"))
+PLAIN = tuple(kind for kind in KINDS if kind not in ("band", "correlation", "change"))
 NO_TABLE = np.zeros(0, dtype=np.int16)
 POWERS_OF_TWO = (16, 32, 64, 128, 256, 512, 1024)
 

@@ -7,6 +7,8 @@ and the methods of `Family`; adding one is a module here, its twin in ``device/o
 
 from __future__ import annotations
 
+from .autoencoder import Autoencoder
+from .autoregressive import Autoregressive
 from .base import Family
 from .gaussian import Gaussian
 from .kmeans import KMeans
@@ -15,7 +17,9 @@ from .pca import PCA
 
 __all__ = ["FAMILIES", "Family", "by_number"]
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian, KMeans, Mixture, PCA)}
+FAMILIES: dict[str, type[Family]] = {
+    family.name: family for family in (Gaussian, KMeans, Mixture, PCA, Autoencoder, Autoregressive)
+}
 
 
 def by_number(number: int) -> type[Family]:

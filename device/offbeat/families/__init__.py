@@ -10,6 +10,8 @@ FAMILIES = {
     2: "kmeans",
     3: "mixture",
     4: "pca",
+    7: "autoencoder",
+    8: "autoregressive",
 }
 
 
@@ -38,6 +40,14 @@ def _module(name):
         from . import pca
 
         return pca
+    if name == "autoencoder":
+        from . import autoencoder
+
+        return autoencoder
+    if name == "autoregressive":
+        from . import autoregressive
+
+        return autoregressive
     return None
 
 
