@@ -82,6 +82,9 @@ def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
                 "injected_faults_found": c.detected,
                 "held_out_alarms": c.calibration.alarms,
                 "integer_error": c.float_error,
+                "flash_bytes": c.cost.flash,
+                "ram_bytes": c.cost.ram,
+                "instructions_estimated": c.cost.instructions,
             }
             for c in training.candidates
         ],

@@ -12,12 +12,13 @@ from functools import partial
 
 from .budget import Budget, parse_budget
 from .calibrate import rate_bound
-from .check_board import Need, memory, need_of, smallest_features, time_to_run
+from .check_board import memory, need_of, smallest_features, time_to_run
 from .check_data import amount, channel_count, labels, sampling_rate
 from .check_report import Finding, FitReport, Verdict
 from .check_signals import Signals
 from .check_survey import Survey
 from .choose import FEATURE_SETS, feature_sets
+from .cost import Cost
 from .errors import InputError
 from .features import MAX_WINDOW, MIN_WINDOW, Feature
 from .recording import RecordingReader
@@ -110,7 +111,7 @@ def _features(readers: Sequence[RecordingReader], window: int) -> list[Feature]:
     return sets.get("vibration") or sets["slow"]
 
 
-def _needs(kinds: Sequence[Feature], window: int, hop: int, channels: int) -> tuple[Need, Need]:
+def _needs(kinds: Sequence[Feature], window: int, hop: int, channels: int) -> tuple[Cost, Cost]:
     """What the usual model takes, and the smallest useful one."""
     usual = need_of(kinds, "gaussian", window, hop, channels)
     return usual, need_of(smallest_features(kinds), "kmeans", window, hop, channels)

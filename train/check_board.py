@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from .arithmetic import sine_table
 from .check_report import Finding
 from .choose import FEATURE_SETS
+from .cost import Cost, cost_of
 from .families.gaussian import Gaussian
 from .families.kmeans import KMeans
-from .features import MIN_WINDOW, Feature, needs_spectrum
+from .features import MIN_WINDOW, Feature
 from .limits import size_in_words, time_in_words
 
-__all__ = ["CODE_BYTES", "STACK_BYTES", "Need", "memory", "need_of", "smallest_features", "time_to_run"]
+__all__ = ["memory", "need_of", "smallest_features", "time_to_run"]
 
-# Measured on a Cortex-M3, gcc 12 -O2, docs/c-runtime.md ("Time and memory"): the C runtime's code, its deepest call,
-# and a window of 128 samples of 3 channels with 24 features and a Gaussian.
-CODE_BYTES: Final = 3420
-STACK_BYTES: Final = 236
-STATE_BYTES: Final = 32
-_MEASURED_INSTRUCTIONS: Final = 36_900
-_MEASURED_SAMPLES: Final = 3 * 128
-_MEASURED_FEATURES: Final = 24
-
-# Of a Gaussian's features squared: half as many products, some eight instructions each.
-_INSTRUCTIONS_A_PAIR: Final = 4
-# Share of a sample's instructions that goes into the transform, whose work grows with the logarithm of the window.
-_TRANSFORM: Final = 0.6
-# Cycles of an instruction with flash wait states and loads, on a Cortex-M0+ or M3.
-_CYCLES: Final = 1.5
 _BUSY: Final = 0.5
-
-
-@dataclass(frozen=True)
-class Need:
-    """What a model takes of a board with the C runtime.
-
-    flash, ram: bytes; instructions: of one window on a Cortex-M3; features: how many.
-    """
-
-    flash: int
-    ram: int
-    instructions: int
-    features: int
 
 
 def smallest_features(kinds: Sequence[Feature]) -> list[Feature]:
@@ -60,35 +31,15 @@ def smallest_features(kinds: Sequence[Feature]) -> list[Feature]:
     return smallest
 
 
-def need_of(kinds: Sequence[Feature], family: str, window: int, hop: int, channels: int) -> Need:
-    """What a model of these features takes. family: gaussian, or kmeans with one centroid.
-
-    The parts are those of card.size_rows(): constants, ring of samples, work buffer; with the runtime around them.
-    """
-    count = len(kinds)
-    if family == "gaussian":
-        blank = np.zeros((count, count), dtype=np.int32)
-        parameters = Gaussian(blank, blank[0]).parameters()
-    else:
-        one = np.zeros(1, dtype=np.int32)
-        blank = np.zeros((1, count), dtype=np.int32)
-        parameters = KMeans(blank, one.astype(float), one, one).parameters()
-    spectrum = needs_spectrum(kinds)
-    sine = len(sine_table(window)) * 2 if spectrum else 0
-    ring = (window + hop) * channels * 2
-    buffers = window * 2 + count * (2 + 2 + 4)  # work; standard scores, the room of the family, features
-    sample = (_MEASURED_INSTRUCTIONS - _INSTRUCTIONS_A_PAIR * _MEASURED_FEATURES**2) / _MEASURED_SAMPLES
-    transform = _TRANSFORM * np.log2(window) / 7 if spectrum else 0.0
-    pairs = count**2 if family == "gaussian" else 2 * count
-    return Need(
-        flash=CODE_BYTES + len(parameters) + sine + 16 * count,
-        ram=ring + buffers + STATE_BYTES + STACK_BYTES,
-        instructions=round(sample * window * channels * (1 - _TRANSFORM + transform) + _INSTRUCTIONS_A_PAIR * pairs),
-        features=count,
-    )
+def need_of(kinds: Sequence[Feature], family: str, window: int, hop: int, channels: int) -> Cost:
+    """What a model of these features takes, before there is one. family: gaussian, or kmeans with one centroid."""
+    blank = np.zeros((len(kinds), len(kinds)), dtype=np.int32)
+    one = np.zeros(1, dtype=np.int32)
+    model = Gaussian(blank, blank[0] + 6) if family == "gaussian" else KMeans(blank[:1], one.astype(float), one, one)
+    return cost_of(kinds, model, window, hop, channels)
 
 
-def memory(usual: Need, smallest: Need, flash: int | None, ram: int | None, largest_window: int) -> Finding:
+def memory(usual: Cost, smallest: Cost, flash: int | None, ram: int | None, largest_window: int) -> Finding:
     """Whether a board of so many bytes holds the model; None: nobody said.
 
     usual: what training makes by default; smallest: the least that is worth having; largest_window: the longest
@@ -114,16 +65,16 @@ def memory(usual: Need, smallest: Need, flash: int | None, ram: int | None, larg
     return Finding("memory", "good", f"{sentence}, and {stated} are there")
 
 
-def _pair(need: Need) -> str:
+def _pair(need: Cost) -> str:
     return f"{size_in_words(need.flash)} of flash and {size_in_words(need.ram)} of RAM"
 
 
-def time_to_run(usual: Need, smallest: Need, clock: float, hop_seconds: float, latency: float | None) -> Finding:
+def time_to_run(usual: Cost, smallest: Cost, clock: float, hop_seconds: float, latency: float | None) -> Finding:
     """Whether a window is done before the next one is due, and within a latency in seconds where one was asked for.
 
     clock: Hz of a core like a Cortex-M0+ or M3.
     """
-    slow, fast = (need.instructions * _CYCLES / clock for need in (usual, smallest))
+    slow, fast = (need.seconds(clock) for need in (usual, smallest))
     sentence = (
         f"a window takes some {time_in_words(slow)} at {clock / 1e6:g} MHz, the smallest useful model "
         f"{time_in_words(fast)}; the next is due after {time_in_words(hop_seconds)}"

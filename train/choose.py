@@ -154,7 +154,7 @@ def scale_features(
 
     least: of each feature, see least_deviations(): a feature that never moved in training shall not alarm at its
     first quantization step; wander: whether means wander slowly, as those of processes do, so that a recording shows a
-    part of their way only: the deviation of a mean is then at least half its whole range. The centre is the median.
+    part of their way only: the deviation of a mean is then at least half its whole range.
     """
     scales = []
     for values, feature, smallest in zip(features.T, kinds, least, strict=True):
@@ -165,5 +165,5 @@ def scale_features(
         ratio = 128 * 2.0**first / deviation
         second = int(np.clip(np.floor(np.log2(16383 / ratio)), 1, 15))
         multiplier = min(round(ratio * 2**second), 16383)
-        scales.append(Standardize(int(np.median(values)), multiplier, min(first, 15), second))
+        scales.append(Standardize(round(float(values.mean())), multiplier, min(first, 15), second))
     return tuple(scales)

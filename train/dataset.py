@@ -17,6 +17,7 @@ from .recording import RecordingReader, normal_mask
 __all__ = ["Stretch", "WindowSet", "collect", "window_blocks"]
 
 _SAMPLE_WINDOWS = 256
+_THIN_BLOCKS = 40
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,31 @@ class WindowSet:
             return tuple(replace(stretch, features=stretch.features[:, chosen]) for stretch in stretches)
 
         return replace(self, stretches=part(self.stretches), normal=part(self.normal))
+
+    def thinned(self, most: int) -> WindowSet:
+        """About ``most`` of the normal windows, in evenly spread blocks of time; itself where it has no more."""
+        total = self.normal_windows
+        if total <= most:
+            return self
+        length = most // _THIN_BLOCKS
+        first = np.linspace(0, total - length, _THIN_BLOCKS).astype(int)
+        blocks, start = [], 0
+        for stretch in self.normal:
+            stop = start + len(stretch.features)
+            for low in first:
+                part = slice(max(low - start, 0), max(min(low + length, stop) - start, 0))
+                if part.stop > part.start:
+                    blocks.append(
+                        Stretch(
+                            stretch.path,
+                            stretch.features[part],
+                            stretch.starts[part],
+                            stretch.fault[part],
+                            stretch.whole[part],
+                        )
+                    )
+            start = stop
+        return replace(self, normal=tuple(blocks))
 
     @property
     def paths(self) -> str:

@@ -15,6 +15,7 @@ from .arithmetic import Int32
 from .arrays import ArrayReader, scales_of, to_counts
 from .budget import parse_budget
 from .modeldir import Written, write_model_directory
+from .modelfile import Decision
 from .pipeline import cut_windows
 from .training import Options, default_hop, default_window, train
 
@@ -83,7 +84,7 @@ class OffbeatDetector(OutlierMixin, BaseEstimator):
         hop = window if windows else self.hop or default_hop(rate, window)
         options = Options(
             family=self.family, window=window, hop=hop, budget=parse_budget(self.false_alarms),
-            features=self.features, seed=self.seed, name="detector", apart=windows,
+            features=self.features, decision=Decision(k=1, n=1), seed=self.seed, name="detector", apart=windows,
         )  # fmt: skip
         self.training_ = train([ArrayReader(counts, rate, self.scales_, "X")], options)
         self.threshold_ = self.offset_ = -256.0

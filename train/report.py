@@ -12,6 +12,7 @@ import numpy as np
 from .card import limits, size_rows
 from .evaluate import Evaluation, Scored
 from .inject import FAULTS
+from .search import pareto_front
 from .training import Training
 
 if TYPE_CHECKING:
@@ -124,6 +125,28 @@ def _contributions(training: Training, scored: Sequence[Scored]) -> str:
     return _svg(figure)
 
 
+def _front(training: Training) -> str:
+    """Quality of every candidate against the flash that it takes; the front is joined, the chosen one ringed."""
+    figure, axes = _figure(2.8)
+    names = list(dict.fromkeys(candidate.family.name for candidate in training.candidates))
+    for number, name in enumerate(names):
+        own = [candidate for candidate in training.candidates if candidate.family.name == name]
+        axes.plot(
+            [candidate.cost.flash for candidate in own], [candidate.quality for candidate in own],
+            "o^sDvPX*h"[number % 9], ms=5, alpha=0.8, label=name,
+        )  # fmt: skip
+    front = sorted(pareto_front(training.candidates), key=lambda candidate: candidate.cost.flash)
+    best = np.maximum.accumulate([candidate.quality for candidate in front])
+    axes.step([candidate.cost.flash for candidate in front], best, where="post", color=_INK, lw=0.8)
+    axes.plot(training.chosen.cost.flash, training.chosen.quality, "o", ms=13, mfc="none", mec=_LIMIT, mew=1.6)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(_plain)
+    axes.set_xlabel("flash with the C runtime, bytes")
+    axes.set_ylabel("AUROC, injected faults")
+    axes.legend(frameon=False, ncols=2, fontsize=8)
+    return _svg(figure)
+
+
 def report_html(training: Training, scored: Sequence[Scored], evaluation: Evaluation) -> str:
     """The page as text: no script, nothing fetched; every text from a file is escaped."""
     environment = jinja2.Environment(
@@ -142,5 +165,6 @@ def report_html(training: Training, scored: Sequence[Scored], evaluation: Evalua
         "distribution": _distribution(training, scored),
         "contributions": _contributions(training, scored),
         "faults": FAULTS,
+        "front": _front(training),
     }
     return environment.get_template("report.html").render(values)

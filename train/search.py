@@ -1,182 +1,183 @@
-"""Tries one family on one set of features: held-out distances, threshold, and what it finds of injected faults."""
+"""Searches families, sizes and features for the best model within limits, and names the front of what is possible."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from joblib import Parallel, cpu_count, delayed
 
 from .arithmetic import Int32
-from .budget import Budget
-from .calibrate import Calibration, calibrate
-from .choose import scale_features
-from .dataset import Stretch, WindowSet
-from .families import FAMILIES, Family
-from .features import Feature
-from .modelfile import Decision, Standardize
-from .pipeline import standardized, without_baseline
+from .boards import Limits
+from .candidate import Candidate, Plan, try_family
+from .dataset import WindowSet
+from .errors import InputError
+from .families import FAMILIES
 
-__all__ = ["Candidate", "Plan", "best_of", "try_family"]
+__all__ = ["Found", "pareto_front", "search"]
 
-_FOLDS = 5
-_BLOCKS_A_FOLD = 4
-_LEAST_BLOCK = 20  # windows
-_MOST_PURGED = 20  # a block loses at most one window in so many, on either side, to those that overlap its neighbours
-_AS_GOOD_SET = 0.02  # AUROC: what a larger set of features has to bring
+_A_DOUBLING = 0.02  # AUROC that twice as many features have to bring
 _AS_GOOD_FAMILY = 0.005
+# Of families that find as much, the one whose verdict is easiest to explain.
+_SIMPLEST_FIRST = (
+    "gaussian", "pca", "kmeans", "mixture", "prototypes", "forest", "autoregressive", "autoencoder", "ensemble",
+)  # fmt: skip
+_MOST_WINDOWS = 20_000  # of the recordings, in blocks of time: enough to tell one family from another
+_WORTH_SIZES = 0.03  # AUROC below the best at which a family's other sizes are still tried
+_MOST_SIZED = 3  # families
+_WORTH_PROCESSES = 4  # candidates: with fewer, starting processes takes longer than the search
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a candidate is made of.
+class Found:
+    """What a search found. candidates: all that were tried; fitting: those within the limits; chosen: one of them."""
 
-    name: of the set of features; columns: their places among all that were extracted; least: the least deviation to
-    assume of each; slew: of each feature's baseline, Q15 a window, 0 for none; wander: whether means wander slowly.
-    """
-
-    name: str
-    features: tuple[Feature, ...]
-    columns: tuple[int, ...]
-    least: tuple[float, ...]
-    slew: NDArray[np.int32]
-    wander: bool
-    budget: Budget
-    decision: Decision
-    seed: int
+    candidates: tuple[Candidate, ...]
+    fitting: tuple[Candidate, ...]
+    chosen: Candidate
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One family on one set of features.
-
-    held_out: int32 distances of the normal windows, each scored by a model that had not seen its
-    block, a list of blocks in order of time; quality: mean over the injected faults of the AUROC of faulty windows
-    against held-out normal ones; detected: share of windows with an injected fault, by fault, that score at or above
-    the threshold; float_error: 99 % quantile of the score's change by quantization, in score units, over windows that
-    score below twice the threshold.
-    """
-
+class _Job:
+    family: str
+    settings: Mapping[str, Any]
     plan: Plan
-    scales: tuple[Standardize, ...]
-    family: Family
-    calibration: Calibration
-    held_out: list[Int32]
-    quality: float
-    detected: dict[str, float]
-    float_error: float
-
-    @property
-    def mean_detected(self) -> float:
-        """Mean over the faults."""
-        return float(np.mean(list(self.detected.values())))
-
-    @property
-    def size(self) -> int:
-        """Bytes of the family's parameters."""
-        return len(self.family.parameters())
 
 
-def _folds(stretches: Sequence[Stretch], purge: int) -> list[list[tuple[int, slice]]]:
-    """Split the normal windows into blocks of time, dealt to the folds in turn: lists of (stretch, slice).
+def _run(
+    jobs: Sequence[_Job], windows: WindowSet, faulty: Mapping[str, Int32], workers: int,
+    progress: Callable[[float], None],
+) -> list[Candidate]:  # fmt: skip
+    """Candidates in the order of the jobs, on several cores where there is enough to do."""
 
-    Several short blocks a fold, not one long one: a machine that changes its regime once in a recording would
-    otherwise be judged on a regime that no model of the fold has seen.
+    def inputs(job: _Job) -> tuple[Any, ...]:
+        columns = list(job.plan.columns)
+        part = {fault: features[:, columns] for fault, features in faulty.items()}
+        return job.family, job.settings, windows.select(columns), part, job.plan
+
+    found: dict[int, Candidate] = {}
+    if workers == 1 or len(jobs) < _WORTH_PROCESSES:
+        results: Iterator[tuple[int, Candidate]] = ((i, try_family(*inputs(job))) for i, job in enumerate(jobs))
+    else:
+        parallel = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator_unordered")
+        results = parallel(delayed(_numbered)(i, *inputs(job)) for i, job in enumerate(jobs))
+    for number, candidate in results:
+        found[number] = candidate
+        progress(len(found) / len(jobs))
+    return [found[number] for number in range(len(jobs))]
+
+
+def _numbered(number: int, *arguments: Any) -> tuple[int, Candidate]:
+    return number, try_family(*arguments)
+
+
+def _sizes(candidates: Sequence[Candidate], names: Sequence[str], cramped: bool) -> list[_Job]:
+    """Other sizes of the best families on the best features; where nothing fits yet, the smallest of all."""
+    if cramped:
+        plans = {candidate.plan.name: candidate.plan for candidate in candidates}
+        return [_Job(name, FAMILIES[name].variants[0], plan) for plan in plans.values() for name in names]
+    best = _best(candidates)
+    same = [candidate for candidate in candidates if candidate.plan.name == best.plan.name]
+    near = sorted(same, key=lambda candidate: -candidate.quality)[:_MOST_SIZED]
+    worth = [candidate for candidate in near if candidate.quality >= near[0].quality - _WORTH_SIZES]
+    return [
+        _Job(candidate.family.name, settings, best.plan)
+        for candidate in worth
+        for settings in FAMILIES[candidate.family.name].variants
+        if settings
+    ]
+
+
+def search(
+    windows: WindowSet,
+    plans: Sequence[Plan],
+    faulty: Mapping[str, Int32],
+    names: Sequence[str],
+    limits: Limits | None = None,
+    workers: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Found:
+    """Try families on sets of features, then other sizes of the best, and choose.
+
+    windows, faulty: with the features of all plans, see Plan.columns; names: of families; workers: processes, None:
+    one a core. Raises InputError where nothing fits the limits, and says what would.
     """
-    total = sum(len(stretch.features) for stretch in stretches)
-    blocks = max(_FOLDS, min(_FOLDS * _BLOCKS_A_FOLD, total // max(_LEAST_BLOCK, 2 * purge)))
-    edges = [total * block // blocks for block in range(blocks + 1)]
-    folds: list[list[tuple[int, slice]]] = [[] for _ in range(_FOLDS)]
-    for number, (low, high) in enumerate(pairwise(edges)):
-        start = 0
-        for index, stretch in enumerate(stretches):
-            stop = start + len(stretch.features)
-            if max(low, start) < min(high, stop):
-                folds[number % _FOLDS].append((index, slice(max(low, start) - start, min(high, stop) - start)))
-            start = stop
-    return folds
+    limits = limits or Limits()
+    few, hop_seconds = windows.thinned(_MOST_WINDOWS), windows.hop / windows.rate
+    workers = workers or cpu_count()
+
+    def fitting(candidates: Sequence[Candidate]) -> list[Candidate]:
+        return [candidate for candidate in candidates if not candidate.cost.excess(limits, hop_seconds)]
+
+    jobs = [_Job(name, {}, plan) for plan in plans for name in names]
+    share = 0.6 if len(names) > 1 else 1.0
+    candidates = _run(jobs, few, faulty, workers, lambda done: progress(share * done))
+    # A family sizes itself by the likelihood of held-out normal data, which no injected fault judges better: its other
+    # sizes show what there is, and count where its own does not fit.
+    within = own = fitting(candidates)
+    if len(names) > 1 or not within:
+        jobs = _sizes(within or candidates, names, cramped=not within)
+        tried = {(candidate.plan.name, candidate.family.parameters()) for candidate in candidates}
+        for candidate in _run(jobs, few, faulty, workers, lambda done: progress(share + (1 - share) * done)):
+            if (candidate.plan.name, candidate.family.parameters()) not in tried:
+                candidates.append(candidate)
+        within = fitting(candidates)
+    if not within:
+        raise InputError(_nothing_fits(candidates, limits, windows))
+    chosen = _best(own or within)
+    if few is not windows:
+        columns = list(chosen.plan.columns)
+        part = {fault: features[:, columns] for fault, features in faulty.items()}
+        final = try_family(chosen.family.name, chosen.settings, windows.select(columns), part, chosen.plan)
+        candidates, within = ([final if c is chosen else c for c in some] for some in (candidates, within))
+        chosen = final
+    progress(1.0)
+    return Found(tuple(candidates), tuple(within), chosen)
 
 
-def _fit(stretches: Sequence[Int32], plan: Plan, family: type[Family]) -> tuple[tuple[Standardize, ...], Family]:
-    features = np.concatenate(stretches)
-    scales = scale_features(features, plan.features, plan.least, plan.wander)
-    scores = standardized(features, scales) / 128
-    runs = {"runs": [len(stretch) for stretch in stretches]} if family.stateful else {}
-    return scales, family.fit(scores, plan.seed, **runs)
-
-
-def _kept(stretch: Stretch, used: NDArray[np.bool_]) -> list[Int32]:
-    """The runs of used windows of a stretch."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], used.astype(np.int8), [0]])))
-    return [stretch.features[low:high] for low, high in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _cross_fit(windows: WindowSet, plan: Plan, family: type[Family]) -> list[Int32]:
-    """Distances of each block by a model fitted to the others, less the windows that overlap the block."""
-    normal = windows.normal
-    overlap = -(-windows.window // windows.hop)
-    purge = min(-(-overlap // 2), max(windows.normal_windows // _MOST_PURGED, 1))
-    held_out: dict[tuple[int, int], Int32] = {}
-    for fold in _folds(normal, purge):
-        used = [np.ones(len(stretch.features), dtype=bool) for stretch in normal]
-        for index, part in fold:
-            used[index][max(part.start - purge, 0) : part.stop + purge] = False
-        rest = [run for stretch, mask in zip(normal, used, strict=True) for run in _kept(stretch, mask)]
-        scales, fitted = _fit(rest, plan, family)
-        for index in {index for index, _ in fold}:
-            # a stateful model runs through the whole stretch, of which the blocks of the fold are taken out
-            vectors = without_baseline(standardized(normal[index].features, scales), plan.slew)
-            distances = fitted.distances(vectors)
-            for where, part in fold:
-                if where == index:
-                    held_out[index, part.start] = distances[part]
-    return [held_out[key] for key in sorted(held_out)]
-
-
-def _float_error(family: Family, vectors: Int32) -> float:
-    exact, score = family.float_score(vectors / 128), family.score(vectors)
-    near = exact < 512
-    return float(np.quantile(np.abs(exact[near] - score[near]), 0.99)) if near.any() else 0.0
-
-
-def _each_apart(family: Family, vectors: Int32) -> Int32:
-    """Distances of windows that do not follow one another."""
-    if not family.stateful:
-        return family.distances(vectors)
-    return np.concatenate([family.distances(vector[None]) for vector in vectors])
-
-
-def try_family(name: str, windows: WindowSet, faulty: Mapping[str, Int32], plan: Plan) -> Candidate:
-    """Fit a family to some features of normal windows, calibrate it and judge it by injected faults.
-
-    windows: with the plan's features; faulty: by fault, int32 [S, F], those features of windows with the fault.
-    """
-    family = FAMILIES[name]
-    held_out = _cross_fit(windows, plan, family)
-    calibration = calibrate(np.concatenate(held_out), windows.normal_hours, plan.budget, plan.decision)
-    scales, fitted = _fit([stretch.features for stretch in windows.normal], plan, family)
-    fitted = fitted.scaled_to(calibration.threshold)
-    healthy = np.concatenate(held_out)
-    quality, detected = [], {}
-    for fault, features in faulty.items():
-        distances = _each_apart(fitted, standardized(features, scales))
-        truth = np.repeat([0, 1], [len(healthy), len(distances)])
-        quality.append(roc_auc_score(truth, np.concatenate([healthy, distances])))
-        detected[fault] = float((distances >= calibration.threshold).mean())
-    vectors = standardized(np.concatenate([stretch.features for stretch in windows.normal]), scales)
-    error = _float_error(fitted, vectors)
-    return Candidate(plan, scales, fitted, calibration, held_out, float(np.mean(quality)), detected, error)
-
-
-def best_of(candidates: Sequence[Candidate]) -> Candidate:
-    """The smallest set of features that is as good as any, and on it the smallest family that is as good as any."""
-    best = max(candidate.quality for candidate in candidates)
-    good = [candidate for candidate in candidates if candidate.quality >= best - _AS_GOOD_SET]
-    fewest = min(len(candidate.plan.features) for candidate in good)
-    of_set = [candidate for candidate in good if len(candidate.plan.features) == fewest]
+def _best(candidates: Sequence[Candidate]) -> Candidate:
+    """The set of features that brings most for its size, and on it the simplest family that is as good as any."""
+    most = max(candidates, key=lambda c: c.quality - _A_DOUBLING * np.log2(len(c.plan.features)))
+    of_set = [candidate for candidate in candidates if candidate.plan.name == most.plan.name]
     best = max(candidate.quality for candidate in of_set)
     equal = [candidate for candidate in of_set if candidate.quality >= best - _AS_GOOD_FAMILY]
-    return min(equal, key=lambda candidate: (candidate.size, -candidate.quality))
+    return min(equal, key=lambda candidate: (_SIMPLEST_FIRST.index(candidate.family.name), -candidate.quality))
+
+
+def _nothing_fits(candidates: Sequence[Candidate], limits: Limits, windows: WindowSet) -> str:
+    hop_seconds = windows.hop / windows.rate
+
+    def need(candidate: Candidate) -> tuple[int, ...]:
+        cost = candidate.cost
+        return len(cost.excess(limits, hop_seconds)), cost.flash + cost.ram, cost.instructions
+
+    smallest = min(candidates, key=need)
+    needs = " and ".join(smallest.cost.excess(limits, hop_seconds))
+    text = (
+        f"no model fits {limits.text}: the smallest of {len(candidates)}, {smallest.family.name} on "
+        f"{smallest.plan.name} features, needs {needs}"
+    )
+    ring = (windows.window + windows.hop) * windows.samples.shape[2] * 2
+    if limits.ram is not None and smallest.cost.ram > limits.ram:
+        text += f", of which the samples take {ring} bytes"
+    return f"{text}; choose a shorter --window, fewer --channels, cheaper --features, or a larger board"
+
+
+def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that no other one equals or beats in quality, flash, RAM and instructions at once; best quality first."""
+
+    def beaten(one: Candidate) -> bool:
+        return any(_as_good_everywhere(other, one) and not _as_good_everywhere(one, other) for other in candidates)
+
+    return sorted((c for c in candidates if not beaten(c)), key=lambda c: (-c.quality, c.cost.flash))
+
+
+def _as_good_everywhere(one: Candidate, other: Candidate) -> bool:
+    return (
+        one.quality >= other.quality
+        and one.cost.flash <= other.cost.flash
+        and one.cost.ram <= other.cost.ram
+        and one.cost.instructions <= other.cost.instructions
+    )

@@ -13,8 +13,10 @@ from offbeat.device import VERSION
 from offbeat.device.modelfile import parse
 
 from .arithmetic import Int32, sine_table
+from .boards import Limits
 from .budget import Budget, parse_budget
 from .calibrate import Calibration
+from .candidate import Candidate, Plan
 from .choose import feature_sets, is_process, least_deviations
 from .dataset import WindowSet, collect
 from .errors import InputError
@@ -24,7 +26,7 @@ from .inject import FAULTS, inject
 from .modelfile import Decision, Golden, ModelParts, build
 from .pipeline import Pipeline
 from .recording import RecordingReader
-from .search import Candidate, Plan, best_of, try_family
+from .search import Found, search
 
 __all__ = ["LEAST_WINDOWS", "Candidate", "Options", "Training", "default_hop", "default_window", "train"]
 
@@ -43,7 +45,8 @@ class Options:
 
     window and hop in samples (None: chosen from the rate); budget: false alarms; baseline: how fast the slow baseline
     follows, in standard deviations a window (0: none; None: chosen, for slow sensors); apart: the windows do not
-    follow one another, so that nothing may be remembered from one to the next.
+    follow one another, so that nothing may be remembered from one to the next; limits: of the board; workers: processes
+    that search, None: one a core.
     """
 
     family: str = "auto"
@@ -56,6 +59,8 @@ class Options:
     name: str = ""
     baseline: float | None = None
     apart: bool = False
+    limits: Limits = field(default_factory=Limits)
+    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -132,17 +137,21 @@ def _golden(windows: NDArray[np.int16], pipeline: Pipeline, seed: int) -> list[G
     return [Golden(w, f, int(s)) for w, f, s in zip(pair, features, scores, strict=True)]
 
 
-def _why(chosen: Candidate, candidates: Sequence[Candidate]) -> str:
-    best = max(candidate.quality for candidate in candidates)
+def _why(found: Found, limits: Limits) -> str:
+    chosen, count = found.chosen, len(found.candidates)
+    best = max(candidate.quality for candidate in found.fitting)
     text = (
         f"{chosen.family.name} on {chosen.plan.name} features tells windows with an injected fault from held-out "
         f"normal ones with an AUROC of {chosen.quality:.3f}"
     )
-    if len(candidates) == 1:
+    if count == 1:
         return f"{text}; family and features as asked for"
+    among = f"{count} candidates"
+    if len(found.fitting) < count:
+        among = f"{len(found.fitting)} candidates of {count} that fit {limits.text}"
     if chosen.quality == best:
-        return f"{text}, the best of {len(candidates)} candidates"
-    return f"{text}, as good as the best of {len(candidates)} candidates ({best:.3f}) and smaller"
+        return f"{text}, the best of {among}"
+    return f"{text}, as good as the best of {among} ({best:.3f}) and simpler"
 
 
 def _doubts(chosen: Candidate, windows: WindowSet) -> list[str]:
@@ -176,22 +185,10 @@ def _check(windows: WindowSet) -> None:
         )
 
 
-def _search(windows: WindowSet, plans: Sequence[Plan], every: Sequence[Feature], options: Options,
-            report: Progress) -> list[Candidate]:  # fmt: skip
-    names = [options.family]
-    if options.family == "auto":
-        names = [name for name, family in FAMILIES.items() if not (family.stateful and options.apart)]
-    faulty = _faulty(windows, every, options.seed)
-    candidates = []
-    for number, plan in enumerate(plans):
-        columns = list(plan.columns)
-        own = windows.select(columns)
-        part = {fault: features[:, columns] for fault, features in faulty.items()}
-        for i, name in enumerate(names):
-            report("families", (number + i / len(names)) / len(plans))
-            candidates.append(try_family(name, own, part, plan))
-    report("families", 1.0)
-    return candidates
+def _families(options: Options) -> list[str]:
+    if options.family != "auto":
+        return [options.family]
+    return [name for name, family in FAMILIES.items() if not (family.stateful and options.apart)]
 
 
 def train(
@@ -212,8 +209,16 @@ def train(
     every = _union(sets)
     windows = collect(readers, every, window, hop, options.seed, lambda share: report("features", share))
     _check(windows)
-    candidates = _search(windows, _plans(readers[0], sets, options), every, options, report)
-    chosen = best_of(candidates)
+    found = search(
+        windows,
+        _plans(readers[0], sets, options),
+        _faulty(windows, every, options.seed),
+        _families(options),
+        options.limits,
+        options.workers,
+        lambda share: report("families", share),
+    )
+    chosen = found.chosen
     windows = windows.select(chosen.plan.columns)
     warnings += _doubts(chosen, windows)
     parts = ModelParts(
@@ -233,7 +238,7 @@ def train(
     model = build(replace(parts, golden=_golden(windows.samples, draft, options.seed)))
     pipeline = Pipeline(parse(model))
     return Training(
-        model, pipeline, options, chosen, tuple(candidates), windows, tuple(warnings), _why(chosen, candidates)
+        model, pipeline, options, chosen, found.candidates, windows, tuple(warnings), _why(found, options.limits)
     )
 
 

@@ -13,12 +13,13 @@ from .options import Channels, Json, Label, Rate, Recordings, ScaleOption, open_
 from .output import print_json, progress, say, table
 
 if TYPE_CHECKING:
+    from offbeat.train.boards import Limits
     from offbeat.train.modelfile import Decision
     from offbeat.train.training import Training
 
 __all__ = ["command"]
 
-EXAMPLE = "offbeat train normal.csv -o models/fan --false-alarms 1/day"
+EXAMPLE = "offbeat train normal.csv -o models/fan --false-alarms 1/day --flash 16K --ram 4K"
 NEEDS_ARGUMENTS = True
 
 
@@ -36,6 +37,11 @@ def command(
     votes: Annotated[str, typer.Option(help="K/N: alarm when K of the last N windows exceed.")] = "3/5",
     holdoff: Annotated[int, typer.Option(help="Windows after an alarm in which none starts.")] = 0,
     features: Annotated[str, typer.Option(help=_FEATURES_HELP)] = "auto",
+    board: Annotated[str | None, typer.Option(help="Keep to half of this board; --board list names them.")] = None,
+    flash: Annotated[str | None, typer.Option(help="Flash for the detector, code included: 16K.")] = None,
+    ram: Annotated[str | None, typer.Option(help="RAM for the detector: 4K.")] = None,
+    latency: Annotated[str | None, typer.Option(help="From a window's last sample to its verdict: 5ms.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes that search; by default one a core.", min=1)] = None,
     name: Annotated[str, typer.Option(help="Name of the model; by default the recording's.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed and data, same model.")] = 0,
     rate: Rate = None,
@@ -59,7 +65,7 @@ def command(
         raise InputError(f"--family {family} is unknown; choose auto, {' or '.join(FAMILIES)}")
     options = Options(
         family=family, window=window, hop=hop, budget=parse_budget(false_alarms), decision=_decision(votes, holdoff),
-        features=features, seed=seed, name=name,
+        features=features, seed=seed, name=name, limits=_limits(board, flash, ram, latency), workers=jobs,
     )  # fmt: skip
     readers = open_all(
         recordings, rate=rate, channels=channels, label_column=label_column, scale=scale, allow_gaps=allow_gaps
@@ -71,6 +77,26 @@ def command(
         print_json(written.summary)
     else:
         _print(training, out, written.summary)
+
+
+def _limits(board: str | None, flash: str | None, ram: str | None, latency: str | None) -> Limits:
+    from offbeat.train.boards import BOARDS, board_named, limits_of
+    from offbeat.train.limits import parse_duration, parse_size, size_in_words
+
+    if board == "list":
+        rows = [
+            (b.name, b.core, size_in_words(b.flash), size_in_words(b.ram), f"{b.clock / 1e6:g} MHz",
+             "yes" if b.float_unit else "no", b.source)
+            for b in BOARDS.values()
+        ]  # fmt: skip
+        table("Boards", ("board", "core", "flash", "RAM", "clock", "float unit", "source"), rows)
+        raise typer.Exit
+    return limits_of(
+        None if board is None else board_named(board),
+        None if flash is None else parse_size(flash),
+        None if ram is None else parse_size(ram),
+        None if latency is None else parse_duration(latency),
+    )
 
 
 def _decision(votes: str, holdoff: int) -> Decision:
@@ -88,16 +114,7 @@ def _decision(votes: str, holdoff: int) -> Decision:
 
 
 def _print(training: Training, out: Path, summary: dict) -> None:
-    rows = [
-        (c.family.name, c.plan.name, f"{c.size} B", f"{c.quality:.3f}", f"{c.mean_detected:.0%}", c.calibration.alarms,
-         f"{c.float_error:.1f}", "chosen" if c is training.chosen else "")
-        for c in sorted(training.candidates, key=lambda candidate: -candidate.quality)
-    ]  # fmt: skip
-    columns = (
-        "family", "features", "parameters", "AUROC, injected faults", "found at the threshold", "false alarms held out",
-        "integer error (of 256)", "",
-    )  # fmt: skip
-    table("Families tried", columns, rows)
+    _print_candidates(training)
     windows, pipeline = training.windows, training.pipeline
     say(
         f"\n{windows.normal_windows} normal windows of {windows.window} samples (hop {windows.hop}) at "
@@ -115,6 +132,25 @@ def _print(training: Training, out: Path, summary: dict) -> None:
     for warning in training.warnings:
         say(f"Mind: {warning}.", style="yellow")
     say(f"\n{out}/: " + ", ".join(summary["files"]))
+
+
+def _print_candidates(training: Training) -> None:
+    """The chosen one, and the front of what is possible: nothing tried is better in one thing and worse in none."""
+    from offbeat.train.search import pareto_front
+
+    front = pareto_front(training.candidates)
+    shown = sorted({id(c): c for c in (*front, training.chosen)}.values(), key=lambda candidate: -candidate.quality)
+    rows = [
+        (c.family.name, ", ".join(f"{key} {value}" for key, value in c.family.settings.items()) or "-", c.plan.name,
+         f"{c.size} B", f"{c.quality:.3f}", f"{c.mean_detected:.0%}", c.calibration.alarms, f"{c.float_error:.1f}",
+         f"{c.cost.flash} B", f"{c.cost.ram} B", c.cost.instructions, "chosen" if c is training.chosen else "")
+        for c in shown
+    ]  # fmt: skip
+    columns = (
+        "family", "size", "features", "parameters", "AUROC, injected faults", "found", "false alarms held out",
+        "integer error (of 256)", "flash", "RAM", "instructions", "",
+    )  # fmt: skip
+    table(f"Families tried: the front of {len(training.candidates)} (instructions estimated)", columns, rows)
 
 
 def _number(value: float | None) -> str:

@@ -72,7 +72,7 @@ def test_train_writes_the_whole_directory(model: Path) -> None:
     assert names == {"model.beat", "model.h", "model.c", "golden.json", "card.md", "report.html", "summary.json",
                      "micropython"}  # fmt: skip
     report = (model / "report.html").read_text()
-    assert report.count("<svg") == 3
+    assert report.count("<svg") == 4
     assert "<script" not in report
     assert (model / "micropython" / "model.beat").read_bytes() == (model / "model.beat").read_bytes()
     assert "support at best" in (model / "card.md").read_text()

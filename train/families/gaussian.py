@@ -16,20 +16,15 @@ from .base import Family, reduce_and_gain
 
 __all__ = ["Gaussian"]
 
-_OUTLIERS = 0.02  # share of the training windows that the second, robust fit leaves out
 _LONGEST_ROW = 65535
 
 
-def _robust_precision_factor(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse Cholesky factor W (lower triangle, W cov W' = 1) of a trimmed, shrunk covariance."""
-    kept = scores
-    covariance = LedoitWolf(assume_centered=True).fit(kept).covariance_
-    if len(scores) >= 50:
-        # One concentration step, as in the fast MCD (Rousseeuw and Van Driessen, 1999): refit without the
-        # windows that lie farthest out, then undo the shrinking that the trimming causes.
-        distance = np.einsum("ij,ij->i", scores @ np.linalg.pinv(covariance), scores)
-        kept = scores[distance <= np.quantile(distance, 1 - _OUTLIERS)]
-        covariance = LedoitWolf(assume_centered=True).fit(kept).covariance_
+def _precision_factor(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse Cholesky factor W (lower triangle, W cov W' = 1) of a shrunk covariance.
+
+    Nothing is trimmed: a way of running that is rare in the recordings is normal too.
+    """
+    covariance = LedoitWolf(assume_centered=True).fit(scores).covariance_
     floor = 1e-5 * np.trace(covariance) / len(covariance) + 1e-6
     factor = np.linalg.cholesky(covariance + floor * np.eye(len(covariance)))
     return np.linalg.inv(factor)
@@ -51,8 +46,8 @@ class Gaussian(Family):
 
     @classmethod
     def fit(cls, scores: NDArray[np.float64], seed: int, **settings: Any) -> Self:
-        """Ledoit-Wolf shrinkage (2004) on trimmed data, then rows quantized so that no sum can overflow."""
-        factor = _robust_precision_factor(scores)
+        """Ledoit-Wolf shrinkage (2004), then rows quantized so that no sum can overflow."""
+        factor = _precision_factor(scores)
         weights, shifts = np.zeros(factor.shape, dtype=np.int32), np.zeros(len(factor), dtype=np.int32)
         for i, row in enumerate(factor):
             largest, total = np.abs(row).max(), np.abs(row).sum()

@@ -26,8 +26,6 @@ LONGEST_ROW = 131000  # sum of absolute loadings of a component: times 8191 it s
 LONGEST_COLUMN = 32767  # and of a feature: times 32767
 LEAST_SHIFT, MOST_SHIFT = 10, 14
 MOST_SCORE = 32766
-_OUTLIERS = 0.02  # share of the training windows that the second fit leaves out
-_TRIM_FROM = 50  # windows
 _QUANTILE, _NORMAL_QUANTILE = 0.99, 2.326
 _BASE = 16384  # distance at which both statistics' limits lie before the threshold is set
 
@@ -35,18 +33,6 @@ _BASE = 16384  # distance at which both statistics' limits lie before the thresh
 # arithmetic leaves noise of about half a step: a deviation assumed to be at least 4 steps keeps it unseen.
 _FLOOR = 2.0**-10
 _LEAST_LIMIT = 2.0**-6  # the least that reduce and gain resolve
-
-
-def _covariance(scores: Floats) -> Floats:
-    """Covariance shrunk as Ledoit and Wolf (2004) do, without the windows that lie farthest out."""
-    covariance = LedoitWolf(assume_centered=True).fit(scores).covariance_
-    if len(scores) >= _TRIM_FROM:
-        # One concentration step, as in the fast MCD (Rousseeuw and Van Driessen, 1999), whose covariance keeps the
-        # principal components robust (Croux and Haesbroeck, 2000).
-        distance = np.einsum("ij,ij->i", scores @ np.linalg.pinv(covariance), scores)
-        kept = scores[distance <= np.quantile(distance, 1 - _OUTLIERS)]
-        covariance = LedoitWolf(assume_centered=True).fit(kept).covariance_
-    return covariance
 
 
 def _limit(variances: Floats) -> float:
@@ -76,7 +62,7 @@ class _Model:
 
 def _fitted(scores: Floats, variance: float) -> tuple[_Model, float, float]:
     """Components for that share of the variance, and the limits of T^2 and Q; infinite without a residual."""
-    variances, vectors = np.linalg.eigh(_covariance(scores))
+    variances, vectors = np.linalg.eigh(LedoitWolf(assume_centered=True).fit(scores).covariance_)
     variances, loadings = np.maximum(variances[::-1], 0), vectors.T[::-1]
     share = np.cumsum(variances) / max(variances.sum(), 1e-12)
     count = len(variances)
@@ -147,7 +133,7 @@ class PCA(Family):
     def fit(  # type: ignore[override]  # a family names its own settings
         cls, scores: Floats, seed: int, *, variance: float = 0.85, combine: str = "max"
     ) -> Self:
-        """Eigenvectors of scikit-learn's Ledoit-Wolf covariance of trimmed windows, quantized.
+        """Eigenvectors of scikit-learn's Ledoit-Wolf covariance, quantized.
 
         variance: share of it that the components keep, between 0 and 1; one dimension at least is left to Q.
         combine: "max" for the larger of T^2 and Q, each over its limit, "sum" for their sum (Yue and Qin, 2001).

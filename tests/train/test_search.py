@@ -1,0 +1,87 @@
+"""The search under a budget: what fits, what is chosen, what is said where nothing fits; boards and the cost model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from offbeat.train.boards import BOARDS, Limits, board_named, limits_of
+from offbeat.train.cost import cost_of
+from offbeat.train.errors import InputError
+from offbeat.train.recording import open_recording
+from offbeat.train.search import pareto_front
+from offbeat.train.simulate import SimulatedStream, write_csv
+from offbeat.train.training import Options, Training, train
+
+
+@pytest.fixture(scope="module")
+def normal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recordings") / "normal.csv"
+    write_csv(SimulatedStream(seed=1), path, seconds=60)
+    return path
+
+
+@pytest.fixture(scope="module")
+def free(normal: Path) -> Training:
+    return train([open_recording(normal)], Options(features="motion", workers=1))
+
+
+def test_other_sizes_are_tried_and_none_twice(free: Training) -> None:
+    seen = [(c.plan.name, c.family.parameters()) for c in free.candidates]
+    assert len(set(seen)) == len(seen)
+    assert any(c.settings for c in free.candidates) and not free.chosen.settings
+    assert {c.family.name for c in free.candidates} >= {"gaussian", "kmeans", "mixture", "pca", "autoencoder"}
+
+
+def test_the_front_is_what_nothing_beats(free: Training) -> None:
+    front = pareto_front(free.candidates)
+    assert max(c.quality for c in free.candidates) == front[0].quality
+    assert min(c.cost.flash for c in free.candidates) == min(c.cost.flash for c in front)
+    for one in front:
+        assert not any(
+            o.quality > one.quality and o.cost.flash < one.cost.flash and o.cost.ram < one.cost.ram
+            and o.cost.instructions < one.cost.instructions for o in free.candidates
+        )  # fmt: skip
+
+
+def test_several_processes_find_the_same(normal: Path, free: Training) -> None:
+    again = train([open_recording(normal)], Options(features="motion", workers=2))
+    assert again.model == free.model
+    assert [c.quality for c in again.candidates] == [c.quality for c in free.candidates]
+
+
+def test_a_budget_is_kept_and_named(normal: Path, free: Training) -> None:
+    smallest = min(c.cost.flash for c in free.candidates)
+    limits = limits_of(None, flash=smallest)
+    small = train([open_recording(normal)], Options(features="motion", workers=1, limits=limits))
+    assert small.chosen.cost.flash == smallest
+    assert "that fit 3." in small.reason and "of flash" in small.reason
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [limits_of(None, flash=2048), limits_of(None, ram=500), limits_of(board_named("microbit-v1"), latency=1e-5)],
+)
+def test_nothing_fits(normal: Path, limits: Limits) -> None:
+    with pytest.raises(InputError, match=r"no model fits .*: the smallest of \d+, \w+ on motion features, needs "):
+        train([open_recording(normal)], Options(family="kmeans", features="motion", limits=limits))
+
+
+def test_costs_are_those_of_the_model_file(free: Training) -> None:
+    chosen, model = free.chosen, free.pipeline.model
+    cost = cost_of(chosen.plan.features, chosen.family, model.window, model.hop, model.channels)
+    assert cost == chosen.cost
+    assert cost.ram > (model.window + model.hop) * model.channels * 2
+    twice = cost_of(chosen.plan.features, chosen.family, 2 * model.window, 2 * model.hop, model.channels)
+    assert twice.instructions > 1.9 * (cost.instructions - 8 * chosen.family.operations)
+
+
+def test_a_board_leaves_half_to_the_firmware() -> None:
+    limits = limits_of(BOARDS["pico"])
+    assert (limits.flash, limits.ram, limits.clock) == (1 << 20, 132 * 1024, 133e6)
+    assert limits_of(BOARDS["pico"], ram=1000).ram == 1000
+    with pytest.raises(InputError, match=r"--board pikko is none that offbeat knows; choose ch32v003, .*pico2"):
+        board_named("pikko")
+    for name, board in BOARDS.items():
+        assert name == board.name and board.source and board.ram < board.flash
