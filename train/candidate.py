@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,18 +16,17 @@ from .budget import Budget
 from .calibrate import Calibration, calibrate
 from .choose import scale_features
 from .cost import Cost, cost_of
-from .dataset import Stretch, WindowSet
+from .crossfit import Score, cross_fit
+from .dataset import WindowSet
+from .distill import learn, outlier_scores, taught
 from .families import FAMILIES, Family
 from .features import Feature
 from .modelfile import Decision, Standardize
 from .pipeline import standardized, without_baseline
 
-__all__ = ["Candidate", "Plan", "try_family"]
+__all__ = ["Candidate", "Faulty", "Plan", "teacher_quality", "try_family"]
 
-_FOLDS = 5
-_BLOCKS_A_FOLD = 4
-_LEAST_BLOCK = 20  # windows
-_MOST_PURGED = 20  # a block loses at most one window in so many, on either side, to those that overlap its neighbours
+_REFERENCE = 1 << 20  # distance at which float and integer scores are put on one scale
 _MOST_FITTED = 50_000  # windows, evenly spread: no estimator here learns more from the next
 
 
@@ -37,7 +35,8 @@ class Plan:
     """What a candidate is made of.
 
     name: of the set of features; columns: their places among all that were extracted; least: the least deviation to
-    assume of each; slew: of each feature's baseline, Q15 a window, 0 for none; wander: whether means wander slowly.
+    assume of each; slew: of each feature's baseline, Q15 a window, 0 for none; wander: whether means wander slowly;
+    teacher: whose score is learned, none: the family is fitted to the windows.
     """
 
     name: str
@@ -49,17 +48,32 @@ class Plan:
     budget: Budget
     decision: Decision
     seed: int
+    teacher: str = ""
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Windows with one fault. features: int32 [S, L, F], S stretches of L windows that follow one another; judged: the
+    first window of each that bears enough of the fault to be judged."""
+
+    features: Int32
+    judged: int = 0
+
+    def select(self, columns: Sequence[int]) -> Faulty:
+        """The same with some of the features."""
+        return Faulty(self.features[:, :, list(columns)], self.judged)
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One family on one set of features.
 
-    held_out: int32 distances of the normal windows, each scored by a model that had not seen its
-    block, a list of blocks in order of time; quality: mean over the injected faults of the AUROC of faulty windows
-    against held-out normal ones; detected: share of windows with an injected fault, by fault, that score at or above
-    the threshold; float_error: 99 % quantile of the score's change by quantization, in score units, over windows that
-    score below twice the threshold; settings: of the fit, empty where it chose itself; cost: of the whole model.
+    held_out: int32 distances of the normal windows, each scored by a model that had not seen its block, a list of
+    blocks in order of time; quality: mean over the injected faults of the AUROC of faulty windows against held-out
+    normal ones; f1: of all of them at the threshold; float_quality, float_f1: the same of the float model before
+    quantization; detected: share of windows with an injected fault, by fault, that score at or above the threshold;
+    float_error: 99 % quantile of the score's change by quantization, in score units, over windows that score below
+    twice the threshold; settings: of the fit, empty where it chose itself; cost: of the whole model.
     """
 
     plan: Plan
@@ -68,6 +82,9 @@ class Candidate:
     calibration: Calibration
     held_out: list[Int32]
     quality: float
+    float_quality: float
+    f1: float
+    float_f1: float
     detected: dict[str, float]
     float_error: float
     settings: Mapping[str, Any]
@@ -84,26 +101,6 @@ class Candidate:
         return len(self.family.parameters())
 
 
-def _folds(stretches: Sequence[Stretch], purge: int) -> list[list[tuple[int, slice]]]:
-    """Split the normal windows into blocks of time, dealt to the folds in turn: lists of (stretch, slice).
-
-    Several short blocks a fold, not one long one: a machine that changes its regime once in a recording would
-    otherwise be judged on a regime that no model of the fold has seen.
-    """
-    total = sum(len(stretch.features) for stretch in stretches)
-    blocks = max(_FOLDS, min(_FOLDS * _BLOCKS_A_FOLD, total // max(_LEAST_BLOCK, 2 * purge)))
-    edges = [total * block // blocks for block in range(blocks + 1)]
-    folds: list[list[tuple[int, slice]]] = [[] for _ in range(_FOLDS)]
-    for number, (low, high) in enumerate(pairwise(edges)):
-        start = 0
-        for index, stretch in enumerate(stretches):
-            stop = start + len(stretch.features)
-            if max(low, start) < min(high, stop):
-                folds[number % _FOLDS].append((index, slice(max(low, start) - start, min(high, stop) - start)))
-            start = stop
-    return folds
-
-
 def _fit(
     stretches: Sequence[Int32], plan: Plan, family: type[Family], settings: Mapping[str, Any]
 ) -> tuple[tuple[Standardize, ...], Family]:
@@ -113,35 +110,9 @@ def _fit(
         runs = {"runs": [len(stretch) for stretch in stretches]}
         return scales, family.fit(standardized(features, scales) / 128, plan.seed, **runs, **settings)
     scores = standardized(features[:: -(-len(features) // _MOST_FITTED)], scales) / 128
+    if plan.teacher:
+        return scales, learn(family, plan.teacher, scores, plan.seed, **settings)
     return scales, family.fit(scores, plan.seed, **settings)
-
-
-def _kept(stretch: Stretch, used: NDArray[np.bool_]) -> list[Int32]:
-    """The runs of used windows of a stretch."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], used.astype(np.int8), [0]])))
-    return [stretch.features[low:high] for low, high in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _cross_fit(windows: WindowSet, plan: Plan, family: type[Family], settings: Mapping[str, Any]) -> list[Int32]:
-    """Distances of each block by a model fitted to the others, less the windows that overlap the block."""
-    normal = windows.normal
-    overlap = -(-windows.window // windows.hop)
-    purge = min(-(-overlap // 2), max(windows.normal_windows // _MOST_PURGED, 1))
-    held_out: dict[tuple[int, int], Int32] = {}
-    for fold in _folds(normal, purge):
-        used = [np.ones(len(stretch.features), dtype=bool) for stretch in normal]
-        for index, part in fold:
-            used[index][max(part.start - purge, 0) : part.stop + purge] = False
-        rest = [run for stretch, mask in zip(normal, used, strict=True) for run in _kept(stretch, mask)]
-        scales, fitted = _fit(rest, plan, family, settings)
-        for index in {index for index, _ in fold}:
-            # a stateful model runs through the whole stretch, of which the blocks of the fold are taken out
-            vectors = without_baseline(standardized(normal[index].features, scales), plan.slew)
-            distances = fitted.distances(vectors)
-            for where, part in fold:
-                if where == index:
-                    held_out[index, part.start] = distances[part]
-    return [held_out[key] for key in sorted(held_out)]
 
 
 def _float_error(family: Family, vectors: Int32) -> float:
@@ -150,40 +121,106 @@ def _float_error(family: Family, vectors: Int32) -> float:
     return float(np.quantile(np.abs(exact[near] - score[near]), 0.99)) if near.any() else 0.0
 
 
-def _each_apart(family: Family, vectors: Int32) -> Int32:
-    """Distances of windows that do not follow one another."""
-    if not family.stateful:
-        return family.distances(vectors)
-    return np.concatenate([family.distances(vector[None]) for vector in vectors])
+def _both(family: Family, scales: tuple[Standardize, ...], plan: Plan) -> Score:
+    """Distances of the integers, and those of the float model before quantization, on the same scale."""
+    reference = family.scaled_to(_REFERENCE)
+
+    def score(features: Int32) -> NDArray[np.float64]:
+        vectors = without_baseline(standardized(features, scales), plan.slew)
+        return np.stack([family.distances(vectors), reference.float_score(vectors / 128) * (_REFERENCE / 256)])
+
+    return score
+
+
+def _of_faulty(score: Score, faulty: Faulty, apart: bool) -> NDArray[np.float64]:
+    """Scores float64 [K, S] of what is judged of the faulty windows; apart: they may be scored all at once."""
+    stretches, length, count = faulty.features.shape
+    if apart and length == 1:
+        return score(faulty.features.reshape(stretches, count))
+    return np.concatenate([score(run)[:, faulty.judged :] for run in faulty.features], axis=1)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Of each kind of score: mean AUROC over the faults, F1 at a threshold, and shares found by fault."""
+
+    quality: list[float]
+    f1: list[float]
+    detected: dict[str, float]
+
+
+def _judge(healthy: NDArray[np.float64], faulty: Mapping[str, NDArray[np.float64]], threshold: float) -> _Judged:
+    """Scores of held-out normal windows, float64 [K, W], against those of windows with a fault."""
+    quality, f1 = [], []
+    for kind, normal in enumerate(healthy):
+        of_faults = [scores[kind] for scores in faulty.values()]
+        truths = [np.repeat([0, 1], [len(normal), len(scores)]) for scores in of_faults]
+        pairs = zip(truths, of_faults, strict=True)
+        quality.append(float(np.mean([roc_auc_score(t, np.concatenate([normal, scores])) for t, scores in pairs])))
+        found = np.concatenate(of_faults) >= threshold
+        f1.append(float(2 * found.sum() / max(found.sum() + len(found) + (normal >= threshold).sum(), 1)))
+    detected = {fault: float((scores[0] >= threshold).mean()) for fault, scores in faulty.items()}
+    return _Judged(quality, f1, detected)
 
 
 def try_family(
-    name: str, settings: Mapping[str, Any], windows: WindowSet, faulty: Mapping[str, Int32], plan: Plan
+    name: str, settings: Mapping[str, Any], windows: WindowSet, faulty: Mapping[str, Faulty], plan: Plan
 ) -> Candidate:
     """Fit a family to some features of normal windows, calibrate it and judge it by faulty windows.
 
-    settings: of the family's fit; windows: with the plan's features; faulty: by fault, int32 [S, F], those features of
-    windows with the fault.
+    settings: of the family's fit; windows: with the plan's features; faulty: by fault, with the same features.
     """
     family = FAMILIES[name]
+
+    normal = [stretch.features for stretch in windows.normal]
     with threadpool_limits(1):  # the same sums whatever runs beside, so the same model
-        held_out = _cross_fit(windows, plan, family, settings)
-        normal = [stretch.features for stretch in windows.normal]
         scales, fitted = _fit(normal, plan, family, settings)
-    calibration = calibrate(np.concatenate(held_out), windows.normal_hours, plan.budget, plan.decision)
+
+        def make(stretches: Sequence[Int32]) -> Score:
+            own, part = _fit(stretches, plan, family, settings)
+            return _both(part, own, plan)
+
+        blocks = cross_fit(windows, make)
+    held_out = [block[0].astype(np.int32) for block in blocks]
+    calibration = calibrate(held_out, windows.normal_hours, plan.budget, plan.decision)
+    score = _both(fitted, scales, plan)
+    scores = {fault: _of_faulty(score, each, not family.stateful) for fault, each in faulty.items()}
+    judged = _judge(np.concatenate(blocks, axis=1), scores, calibration.threshold)
     fitted = fitted.scaled_to(calibration.threshold)
-    healthy = np.concatenate(held_out)
-    quality, detected = [], {}
-    for fault, features in faulty.items():
-        distances = _each_apart(fitted, standardized(features, scales))
-        truth = np.repeat([0, 1], [len(healthy), len(distances)])
-        quality.append(roc_auc_score(truth, np.concatenate([healthy, distances])))
-        detected[fault] = float((distances >= calibration.threshold).mean())
-    sample = np.concatenate(normal)[:: -(-len(healthy) // _MOST_FITTED)]
-    error = _float_error(fitted, standardized(sample, scales))
-    cost = cost_of(
-        plan.features, fitted, windows.window, windows.hop, windows.samples.shape[2], baseline=bool(plan.slew.any())
-    )
+    sample = np.concatenate(normal)[:: -(-windows.normal_windows // _MOST_FITTED)]
     return Candidate(
-        plan, scales, fitted, calibration, held_out, float(np.mean(quality)), detected, error, dict(settings), cost
+        plan=plan,
+        scales=scales,
+        family=fitted,
+        calibration=calibration,
+        held_out=held_out,
+        quality=judged.quality[0],
+        float_quality=judged.quality[1],
+        f1=judged.f1[0],
+        float_f1=judged.f1[1],
+        detected=judged.detected,
+        float_error=_float_error(fitted, standardized(sample, scales)),
+        settings=dict(settings),
+        cost=cost_of(
+            plan.features, fitted, windows.window, windows.hop, windows.samples.shape[2], baseline=bool(plan.slew.any())
+        ),
     )
+
+
+def teacher_quality(windows: WindowSet, faulty: Mapping[str, Faulty], plan: Plan) -> float:
+    """Mean AUROC over the faults of the plan's teacher itself, judged as a candidate is."""
+
+    def make(stretches: Sequence[Int32]) -> Score:
+        features = np.concatenate(stretches)
+        scales = scale_features(features, plan.features, plan.least, plan.wander)
+        teacher = taught(plan.teacher, standardized(features, scales) / 128, plan.seed)
+
+        def score(some: Int32) -> NDArray[np.float64]:
+            return outlier_scores(teacher, without_baseline(standardized(some, scales), plan.slew) / 128)[None]
+
+        return score
+
+    healthy = np.concatenate(cross_fit(windows, make), axis=1)
+    score = make([stretch.features for stretch in windows.normal])
+    scores = {fault: _of_faulty(score, each, apart=True) for fault, each in faulty.items()}
+    return _judge(healthy, scores, np.inf).quality[0]

@@ -79,6 +79,9 @@ def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
                 "features": c.plan.name,
                 "parameters_bytes": c.size,
                 "injected_faults_auroc": c.quality,
+                "injected_faults_auroc_float": c.float_quality,
+                "injected_faults_f1": c.f1,
+                "injected_faults_f1_float": c.float_f1,
                 "injected_faults_found": c.detected,
                 "held_out_alarms": c.calibration.alarms,
                 "integer_error": c.float_error,
@@ -88,6 +91,14 @@ def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
             }
             for c in training.candidates
         ],
+        "distilled": None
+        if training.teacher_quality is None
+        else {
+            "teacher": training.options.distill,
+            "teacher_auroc": training.teacher_quality,
+            "student_auroc_float": training.chosen.float_quality,
+            "student_auroc": training.chosen.quality,
+        },
         "sizes": dict(size_rows(training)),
         "evaluation": evaluation.as_dict(),
         "warnings": list(training.warnings),

@@ -108,7 +108,7 @@ def _features(readers: Sequence[RecordingReader], window: int) -> list[Feature]:
             raise
         channels = range(len(readers[0].channels))
         return [Feature(kind, i) for i in channels for kind in FEATURE_SETS["vibration"] if kind != "band"]
-    return sets.get("vibration") or sets["slow"]
+    return sets.get("vibration") or next(iter(sets.values()))
 
 
 def _needs(kinds: Sequence[Feature], window: int, hop: int, channels: int) -> tuple[Cost, Cost]:

@@ -35,7 +35,7 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
 """Feature kinds by the name of a set; ``auto`` tries several."""
 
 _TRIED = ("motion", "vibration", "all")
-_TRIED_OF_PROCESSES = ("level", "trend", "slow")
+_LONG_SAMPLES = 30.0  # s: taken more seldom, a window is a day, and what changes within it says something
 _CHANGE = 24  # a change compares two such parts of the window: hours, in a window of a day
 
 _LEAST_DEVIATION = {"mean": 16.0, "crossings": 1.0, "correlation": 20.0, "change": 16.0}
@@ -65,6 +65,10 @@ def _pairs(channels: Sequence[int]) -> list[tuple[int, int]]:
     if len(channels) <= _MOST_PAIRED:
         return [(a, b) for i, a in enumerate(channels) for b in channels[i + 1 :]]
     return list(pairwise(channels))
+
+
+def _of_slow(rate: float) -> tuple[str, ...]:
+    return ("trend",) if rate < 1 / _LONG_SAMPLES else ("level",) if is_process(rate) else ("level", "slow")
 
 
 def _set_of(name: str, window: int, slow: Sequence[bool]) -> list[Feature]:
@@ -102,7 +106,7 @@ def feature_sets(
     counts = np.concatenate([block.counts for block in islice(reader.blocks(), 4)]).astype(np.int32)
     warnings = _constant_channels(reader, counts)
     slow = _slow_channels(reader, counts)
-    names = [asked] if asked != "auto" else list(_TRIED_OF_PROCESSES if all(slow) else _TRIED)
+    names = [asked] if asked != "auto" else list(_of_slow(reader.rate) if all(slow) else _TRIED)
     if asked != "auto":
         slow = [False] * len(slow)
     if window & (window - 1) and any("band" in FEATURE_SETS[name] for name in names):

@@ -26,7 +26,8 @@ __all__ = ["STACK_BYTES", "STATE_BYTES", "Cost", "code_bytes", "cost_of"]
 _RUNTIME_CODE: Final = 3095
 _SPECTRUM_CODE: Final = 992
 _FAMILY_CODE: Final = {
-    "gaussian": 296, "kmeans": 240, "mixture": 592, "pca": 620, "autoencoder": 408, "autoregressive": 702,
+    "gaussian": 296, "kmeans": 240, "mixture": 592, "pca": 620, "forest": 624, "prototypes": 844,
+    "autoencoder": 408, "autoregressive": 702, "ensemble": 440,
 }  # fmt: skip
 # The deepest call, and offbeat_state, docs/c-runtime.md.
 STACK_BYTES: Final = 236
@@ -66,9 +67,10 @@ class Cost:
         return found
 
 
-def code_bytes(family: str, spectrum: bool) -> int:
-    """Code of the C runtime with one family, bytes."""
-    return _RUNTIME_CODE + _FAMILY_CODE[family] + (_SPECTRUM_CODE if spectrum else 0)
+def code_bytes(family: str, spectrum: bool, members: Sequence[str] = ()) -> int:
+    """Code of the C runtime with one family, and those that an ensemble has as members, bytes."""
+    families = sum(_FAMILY_CODE[name] for name in (family, *members))
+    return _RUNTIME_CODE + families + (_SPECTRUM_CODE if spectrum else 0)
 
 
 def cost_of(
@@ -90,7 +92,7 @@ def cost_of(
     transform = _TRANSFORM * np.log2(window) / 7 if spectrum else 0.0
     per_sample = _PER_SAMPLE * (1 - _TRANSFORM + transform)
     return Cost(
-        flash=code_bytes(family.name, spectrum) + len(section) + sine + 16 * count,
+        flash=code_bytes(family.name, spectrum, family.settings.get("members", ())) + len(section) + sine + 16 * count,
         ram=2 * (ring + work + vector) + 4 * count + STATE_BYTES + STACK_BYTES,
         instructions=round(per_sample * window * channels + _PER_OPERATION * family.operations),
         features=count,

@@ -17,6 +17,7 @@ from .recording import RecordingReader, normal_mask
 __all__ = ["Stretch", "WindowSet", "collect", "window_blocks"]
 
 _SAMPLE_WINDOWS = 256
+_SEGMENTS = 24
 _THIN_BLOCKS = 40
 
 
@@ -40,7 +41,8 @@ class WindowSet:
     """The windows of some recordings, described.
 
     stretches: all windows; normal: those to learn from; samples: int16 [<= 256, N, C] normal windows, evenly
-    spread; seconds: of all recordings.
+    spread; segments: int16 [<= 24, 3N, C] normal runs of three windows, for a slow sensor, whose faults grow over
+    windows; seconds: of all recordings.
     """
 
     window: int
@@ -49,6 +51,7 @@ class WindowSet:
     stretches: tuple[Stretch, ...]
     normal: tuple[Stretch, ...]
     samples: NDArray[np.int16]
+    segments: NDArray[np.int16]
     seconds: float
 
     def select(self, columns: Sequence[int]) -> WindowSet:
@@ -185,6 +188,24 @@ def _normal(stretch: Stretch) -> Iterator[Stretch]:
         )
 
 
+def _segments(windows: NDArray[np.int16], good: NDArray[np.bool_], hop: int) -> Iterator[NDArray[np.int16]]:
+    """Some runs of three windows among windows that follow one another."""
+    length = windows.shape[1]
+    if length % hop:
+        return
+    step = length // hop
+    faulty = np.concatenate([[0], np.cumsum(~good)])
+    starts = np.arange(len(windows) - 2 * step)
+    starts = starts[faulty[starts + 2 * step + 1] == faulty[starts]] if len(starts) else starts
+    for start in starts[np.linspace(0, len(starts) - 1, min(len(starts), _SEGMENTS)).astype(int)]:
+        yield windows[start : start + 2 * step + 1 : step].reshape(3 * length, -1)
+
+
+def _evenly(kept: list[NDArray[np.int16]], most: int, length: int, channels: int) -> NDArray[np.int16]:
+    chosen = [kept[i] for i in np.linspace(0, len(kept) - 1, min(len(kept), most)).astype(int)]
+    return np.stack(chosen) if chosen else np.zeros((0, length, channels), dtype=np.int16)
+
+
 def collect(
     readers: Sequence[RecordingReader],
     features: Sequence[Feature],
@@ -192,10 +213,15 @@ def collect(
     hop: int,
     seed: int,
     progress: Callable[[float], None],
+    slow: bool = False,
 ) -> WindowSet:
-    """Describe all windows of some recordings. Raises InputError where one is shorter than a window."""
+    """Describe all windows of some recordings; slow: keep segments too.
+
+    Raises InputError where a recording is shorter than a window.
+    """
     generator = np.random.default_rng(seed)
     kept: list[NDArray[np.int16]] = []
+    segments: list[NDArray[np.int16]] = []
     stretches: list[Stretch] = []
     seconds = 0.0
     for number, reader in enumerate(readers):
@@ -208,6 +234,8 @@ def collect(
             if len(chosen) > 32:
                 chosen = np.sort(generator.choice(chosen, 32, replace=False))
             kept.extend(np.array(windows[i]) for i in chosen)
+            if slow:
+                segments.extend(_segments(windows, good, hop))
             progress((number + 0.5) / len(readers))
 
         found = list(_stretches(reader, features, window, hop, keep))
@@ -220,7 +248,7 @@ def collect(
         seconds += seen / reader.rate
         progress((number + 1) / len(readers))
     normal = [run for stretch in stretches for run in _normal(stretch)]
-    if len(kept) > _SAMPLE_WINDOWS:
-        kept = [kept[i] for i in np.linspace(0, len(kept) - 1, _SAMPLE_WINDOWS).astype(int)]
-    samples = np.stack(kept) if kept else np.zeros((0, window, len(readers[0].channels)), dtype=np.int16)
-    return WindowSet(window, hop, readers[0].rate, tuple(stretches), tuple(normal), samples, seconds)
+    channels = len(readers[0].channels)
+    samples = _evenly(kept, _SAMPLE_WINDOWS, window, channels)
+    runs = _evenly(segments, _SEGMENTS, 3 * window, channels)
+    return WindowSet(window, hop, readers[0].rate, tuple(stretches), tuple(normal), samples, runs, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any, Self
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from offbeat.device.modelfile import parse
+
 from .arithmetic import Int32
 from .arrays import ArrayReader, scales_of, to_counts
 from .budget import parse_budget
 from .modeldir import Written, write_model_directory
 from .modelfile import Decision
-from .pipeline import cut_windows
+from .pipeline import Pipeline, cut_windows
 from .training import Options, default_hop, default_window, train
 
 __all__ = ["OffbeatDetector"]
@@ -136,6 +139,19 @@ class OffbeatDetector(OutlierMixin, BaseEstimator):
         """Write the model directory that ``offbeat train`` writes."""
         check_is_fitted(self, "training_")
         return write_model_directory(self.training_, Path(directory))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and worker processes: the pipeline, which looks into the model file's bytes, is made anew."""
+        state = dict(super().__getstate__())
+        if "training_" in state:
+            state["training_"] = replace(self.training_, pipeline=None)  # type: ignore[arg-type]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what __getstate__() gave."""
+        super().__setstate__(state)
+        if "training_" in state:
+            self.training_ = replace(self.training_, pipeline=Pipeline(parse(self.training_.model)))
 
     def _checked(self, X: Any) -> NDArray[Any]:  # noqa: N803
         values = check_array(X, allow_nd=True, ensure_2d=True, dtype="numeric", ensure_min_samples=2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAULTS", "Fault", "inject"]
+__all__ = ["FAULTS", "PROCESS_FAULTS", "Fault", "inject", "inject_from"]
 
 Floats = NDArray[np.float64]
 Change = Callable[[Floats, Floats, Floats, float, np.random.Generator], Floats]
@@ -66,6 +66,11 @@ def _warp(centred: Floats, spread: Floats, hit: Floats, size: float, generator: 
     return centred[:, low] * (1 - part) + centred[:, np.minimum(low + 1, last)] * part
 
 
+def _ramp(centred: Floats, spread: Floats, hit: Floats, size: float, generator: np.random.Generator) -> Floats:
+    ramp = np.linspace(0, 1, centred.shape[1])[None, :, None]
+    return centred + size * spread * hit * ramp * generator.choice([-1, 1], (len(centred), 1, 1))
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault of one kind. size: its severity; one_channel: whether a channel drawn by chance has it, or all."""
@@ -96,17 +101,38 @@ FAULTS: dict[str, Fault] = {
 """Faults by name; RMS is that of the channel in the window, mean removed."""
 
 
+PROCESS_FAULTS: dict[str, Fault] = {
+    "offset": Fault(_offset, 1.0, False, "all channels off by a standard deviation"),
+    "offset of one channel": Fault(_offset, 2.0, True, "one channel off by 2 standard deviations"),
+    "drift": Fault(_ramp, 3.0, True, "one channel drifting by 3 standard deviations"),
+    "oscillation": Fault(_tone, 1.0, True, "one channel swinging by a standard deviation"),
+    "noise": Fault(_noise, 1.0, True, "white noise of a standard deviation in one channel"),
+    "against the others": Fault(_gain, -1.5, True, "one channel moving the other way, 1.5 times as far"),
+}
+"""Faults of slow sensors by name; the standard deviation is the channel's over all normal data."""
+
+
 def inject(windows: NDArray[np.int16], fault: str, seed: int) -> NDArray[np.int16]:
     """Windows int16 [W, N, C] with a fault of FAULTS, saturated to int16."""
-    generator = np.random.default_rng(seed)
-    kind = FAULTS[fault]
     values = windows.astype(np.float64)
-    mean = values.mean(axis=1, keepdims=True)
-    centred = values - mean
-    spread = centred.std(axis=1, keepdims=True)
+    centred = values - values.mean(axis=1, keepdims=True)
+    return _injected(values, centred, centred.std(axis=1, keepdims=True), FAULTS[fault], seed)
+
+
+def inject_from(stretches: NDArray[np.int16], onset: int, fault: str, seed: int) -> NDArray[np.int16]:
+    """Stretches int16 [S, N, C] of a slow sensor with a fault of PROCESS_FAULTS from sample ``onset`` on."""
+    before, values = stretches[:, :onset], stretches[:, onset:].astype(np.float64)
+    centred = values - stretches.mean(axis=(0, 1))
+    spread = np.maximum(stretches.std(axis=(0, 1)), 1.0)
+    faulty = _injected(values, centred, np.broadcast_to(spread, centred[:, :1].shape), PROCESS_FAULTS[fault], seed)
+    return np.concatenate([before, faulty], axis=1)
+
+
+def _injected(values: Floats, centred: Floats, spread: Floats, kind: Fault, seed: int) -> NDArray[np.int16]:
+    windows, generator = values, np.random.default_rng(seed)
     hit = np.ones((len(windows), 1, windows.shape[2]))
     if kind.one_channel:
         hit[:] = 0
         hit[np.arange(len(windows)), 0, generator.integers(windows.shape[2], size=len(windows))] = 1
-    faulty = kind.change(centred, spread, hit, kind.size, generator) + mean
+    faulty = kind.change(centred, spread, hit, kind.size, generator) + (values - centred)
     return np.clip(np.round(faulty), -32768, 32767).astype(np.int16)

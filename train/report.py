@@ -11,7 +11,7 @@ import numpy as np
 
 from .card import limits, size_rows
 from .evaluate import Evaluation, Scored
-from .inject import FAULTS
+from .inject import FAULTS, PROCESS_FAULTS, Fault
 from .search import pareto_front
 from .training import Training
 
@@ -147,6 +147,12 @@ def _front(training: Training) -> str:
     return _svg(figure)
 
 
+def _injected(training: Training) -> dict[str, Fault]:
+    """The faults that the candidates were judged by."""
+    faults = PROCESS_FAULTS if training.chosen.detected.keys() == PROCESS_FAULTS.keys() else FAULTS
+    return {name: faults[name] for name in training.chosen.detected}
+
+
 def report_html(training: Training, scored: Sequence[Scored], evaluation: Evaluation) -> str:
     """The page as text: no script, nothing fetched; every text from a file is escaped."""
     environment = jinja2.Environment(
@@ -164,7 +170,7 @@ def report_html(training: Training, scored: Sequence[Scored], evaluation: Evalua
         "score_over_time": _score_over_time(scored),
         "distribution": _distribution(training, scored),
         "contributions": _contributions(training, scored),
-        "faults": FAULTS,
+        "faults": _injected(training),
         "front": _front(training),
     }
     return environment.get_template("report.html").render(values)

@@ -9,25 +9,30 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 
-from .arithmetic import Int32
 from .boards import Limits
-from .candidate import Candidate, Plan, try_family
+from .candidate import Candidate, Faulty, Plan, try_family
 from .dataset import WindowSet
 from .errors import InputError
 from .families import FAMILIES
 
-__all__ = ["Found", "pareto_front", "search"]
+__all__ = ["Found", "Preference", "pareto_front", "search"]
 
 _A_DOUBLING = 0.02  # AUROC that twice as many features have to bring
-_AS_GOOD_FAMILY = 0.005
-# Of families that find as much, the one whose verdict is easiest to explain.
-_SIMPLEST_FIRST = (
-    "gaussian", "pca", "kmeans", "mixture", "prototypes", "forest", "autoregressive", "autoencoder", "ensemble",
-)  # fmt: skip
 _MOST_WINDOWS = 20_000  # of the recordings, in blocks of time: enough to tell one family from another
 _WORTH_SIZES = 0.03  # AUROC below the best at which a family's other sizes are still tried
 _MOST_SIZED = 3  # families
 _WORTH_PROCESSES = 4  # candidates: with fewer, starting processes takes longer than the search
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Which of the families that find about as much is taken. order: the first of them; tolerance: AUROC below the best
+    that still counts as as much."""
+
+    order: tuple[str, ...] = (
+        "gaussian", "pca", "kmeans", "mixture", "prototypes", "forest", "autoregressive", "autoencoder", "ensemble",
+    )  # fmt: skip
+    tolerance: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,14 @@ class _Job:
 
 
 def _run(
-    jobs: Sequence[_Job], windows: WindowSet, faulty: Mapping[str, Int32], workers: int,
+    jobs: Sequence[_Job], windows: WindowSet, faulty: Mapping[str, Faulty], workers: int,
     progress: Callable[[float], None],
 ) -> list[Candidate]:  # fmt: skip
     """Candidates in the order of the jobs, on several cores where there is enough to do."""
 
     def inputs(job: _Job) -> tuple[Any, ...]:
         columns = list(job.plan.columns)
-        part = {fault: features[:, columns] for fault, features in faulty.items()}
+        part = {fault: injected.select(columns) for fault, injected in faulty.items()}
         return job.family, job.settings, windows.select(columns), part, job.plan
 
     found: dict[int, Candidate] = {}
@@ -73,12 +78,12 @@ def _numbered(number: int, *arguments: Any) -> tuple[int, Candidate]:
     return number, try_family(*arguments)
 
 
-def _sizes(candidates: Sequence[Candidate], names: Sequence[str], cramped: bool) -> list[_Job]:
+def _sizes(candidates: Sequence[Candidate], names: Sequence[str], preference: Preference, cramped: bool) -> list[_Job]:
     """Other sizes of the best families on the best features; where nothing fits yet, the smallest of all."""
     if cramped:
         plans = {candidate.plan.name: candidate.plan for candidate in candidates}
         return [_Job(name, FAMILIES[name].variants[0], plan) for plan in plans.values() for name in names]
-    best = _best(candidates)
+    best = _best(candidates, preference)
     same = [candidate for candidate in candidates if candidate.plan.name == best.plan.name]
     near = sorted(same, key=lambda candidate: -candidate.quality)[:_MOST_SIZED]
     worth = [candidate for candidate in near if candidate.quality >= near[0].quality - _WORTH_SIZES]
@@ -93,18 +98,20 @@ def _sizes(candidates: Sequence[Candidate], names: Sequence[str], cramped: bool)
 def search(
     windows: WindowSet,
     plans: Sequence[Plan],
-    faulty: Mapping[str, Int32],
+    faulty: Mapping[str, Faulty],
     names: Sequence[str],
     limits: Limits | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    preference: Preference | None = None,
 ) -> Found:
     """Try families on sets of features, then other sizes of the best, and choose.
 
     windows, faulty: with the features of all plans, see Plan.columns; names: of families; workers: processes, None:
-    one a core. Raises InputError where nothing fits the limits, and says what would.
+    one a core; preference: by default the family whose verdict is easiest to explain.
+    Raises InputError where nothing fits the limits, and says what would.
     """
-    limits = limits or Limits()
+    limits, preference = limits or Limits(), preference or Preference()
     few, hop_seconds = windows.thinned(_MOST_WINDOWS), windows.hop / windows.rate
     workers = workers or cpu_count()
 
@@ -112,13 +119,14 @@ def search(
         return [candidate for candidate in candidates if not candidate.cost.excess(limits, hop_seconds)]
 
     jobs = [_Job(name, {}, plan) for plan in plans for name in names]
-    share = 0.6 if len(names) > 1 else 1.0
+    widely = len(names) > 1 or any(plan.teacher for plan in plans)
+    share = 0.6 if widely else 1.0
     candidates = _run(jobs, few, faulty, workers, lambda done: progress(share * done))
     # A family sizes itself by the likelihood of held-out normal data, which no injected fault judges better: its other
     # sizes show what there is, and count where its own does not fit.
     within = own = fitting(candidates)
-    if len(names) > 1 or not within:
-        jobs = _sizes(within or candidates, names, cramped=not within)
+    if widely or not within:
+        jobs = _sizes(within or candidates, names, preference, cramped=not within)
         tried = {(candidate.plan.name, candidate.family.parameters()) for candidate in candidates}
         for candidate in _run(jobs, few, faulty, workers, lambda done: progress(share + (1 - share) * done)):
             if (candidate.plan.name, candidate.family.parameters()) not in tried:
@@ -126,10 +134,10 @@ def search(
         within = fitting(candidates)
     if not within:
         raise InputError(_nothing_fits(candidates, limits, windows))
-    chosen = _best(own or within)
+    chosen = _best(own or within, preference)
     if few is not windows:
         columns = list(chosen.plan.columns)
-        part = {fault: features[:, columns] for fault, features in faulty.items()}
+        part = {fault: injected.select(columns) for fault, injected in faulty.items()}
         final = try_family(chosen.family.name, chosen.settings, windows.select(columns), part, chosen.plan)
         candidates, within = ([final if c is chosen else c for c in some] for some in (candidates, within))
         chosen = final
@@ -137,13 +145,13 @@ def search(
     return Found(tuple(candidates), tuple(within), chosen)
 
 
-def _best(candidates: Sequence[Candidate]) -> Candidate:
-    """The set of features that brings most for its size, and on it the simplest family that is as good as any."""
+def _best(candidates: Sequence[Candidate], preference: Preference) -> Candidate:
+    """The set of features that brings most for its size, and on it the preferred family that is as good as any."""
     most = max(candidates, key=lambda c: c.quality - _A_DOUBLING * np.log2(len(c.plan.features)))
     of_set = [candidate for candidate in candidates if candidate.plan.name == most.plan.name]
     best = max(candidate.quality for candidate in of_set)
-    equal = [candidate for candidate in of_set if candidate.quality >= best - _AS_GOOD_FAMILY]
-    return min(equal, key=lambda candidate: (_SIMPLEST_FIRST.index(candidate.family.name), -candidate.quality))
+    equal = [candidate for candidate in of_set if candidate.quality >= best - preference.tolerance]
+    return min(equal, key=lambda candidate: (preference.order.index(candidate.family.name), -candidate.quality))
 
 
 def _nothing_fits(candidates: Sequence[Candidate], limits: Limits, windows: WindowSet) -> str:

@@ -16,17 +16,18 @@ from .arithmetic import Int32, sine_table
 from .boards import Limits
 from .budget import Budget, parse_budget
 from .calibrate import Calibration
-from .candidate import Candidate, Plan
+from .candidate import Candidate, Faulty, Plan, teacher_quality
 from .choose import feature_sets, is_process, least_deviations
 from .dataset import WindowSet, collect
+from .distill import STUDENTS
 from .errors import InputError
 from .families import FAMILIES
 from .features import Feature, extract
-from .inject import FAULTS, inject
+from .inject import FAULTS, PROCESS_FAULTS, inject, inject_from
 from .modelfile import Decision, Golden, ModelParts, build
-from .pipeline import Pipeline
+from .pipeline import Pipeline, cut_windows
 from .recording import RecordingReader
-from .search import Found, search
+from .search import Found, Preference, search
 
 __all__ = ["LEAST_WINDOWS", "Candidate", "Options", "Training", "default_hop", "default_window", "train"]
 
@@ -34,8 +35,12 @@ Progress = Callable[[str, float], None]
 
 LEAST_WINDOWS = 20
 _HARDLY_ANYTHING = 0.1
+# Found more of the injected faults than others, and fewer of real ones (a fan at many speeds): auto leaves it out.
+_ONLY_ASKED_FOR = ("prototypes",)
+_DEAR = 0.01  # AUROC lost by quantization
 _DAY, _LONGEST_DAY = 86400, 288  # s, samples
 _PROCESS_WINDOW = 40
+_PROCESS_TOLERANCE = 0.15  # AUROC
 _SLEW = 0.003  # standard deviations a window
 
 
@@ -46,7 +51,7 @@ class Options:
     window and hop in samples (None: chosen from the rate); budget: false alarms; baseline: how fast the slow baseline
     follows, in standard deviations a window (0: none; None: chosen, for slow sensors); apart: the windows do not
     follow one another, so that nothing may be remembered from one to the next; limits: of the board; workers: processes
-    that search, None: one a core.
+    that search, None: one a core; distill: the teacher whose score is learned, see distill.py.
     """
 
     family: str = "auto"
@@ -61,11 +66,15 @@ class Options:
     apart: bool = False
     limits: Limits = field(default_factory=Limits)
     workers: int | None = None
+    distill: str = ""
 
 
 @dataclass(frozen=True)
 class Training:
-    """All that training found; what a model directory and its report are written from."""
+    """All that training found; what a model directory and its report are written from.
+
+    teacher_quality: of the teacher, where there was one, as Candidate.quality.
+    """
 
     model: bytes
     pipeline: Pipeline
@@ -75,6 +84,7 @@ class Training:
     windows: WindowSet
     warnings: tuple[str, ...]
     reason: str
+    teacher_quality: float | None = None
 
     @property
     def calibration(self) -> Calibration:
@@ -119,14 +129,41 @@ def _plans(reader: RecordingReader, sets: Mapping[str, Sequence[Feature]], optio
         slew = np.full(len(chosen), min(round(follow * 32768), 32767), dtype=np.int32)
         least = tuple(least_deviations(reader, chosen))
         wander = all(kind in ("mean", "change", "rms") for kind in {feature.kind for feature in chosen})
-        plans.append(Plan(name, chosen, columns, least, slew, wander, options.budget, options.decision, options.seed))
+        plans.append(
+            Plan(
+                name,
+                chosen,
+                columns,
+                least,
+                slew,
+                wander,
+                options.budget,
+                options.decision,
+                options.seed,
+                options.distill,
+            )
+        )
     return plans
 
 
-def _faulty(windows: WindowSet, features: Sequence[Feature], seed: int) -> dict[str, Int32]:
-    """By fault, the features int32 [S, F] of normal windows into which it was injected."""
-    table = sine_table(windows.window)
-    return {fault: extract(inject(windows.samples, fault, seed), features, table) for fault in FAULTS}
+def _faulty(windows: WindowSet, features: Sequence[Feature], options: Options) -> dict[str, Faulty]:
+    """Normal windows, or runs of windows of a slow sensor, into which faults were injected."""
+    table, seed = sine_table(windows.window), options.seed
+    if options.apart or not len(windows.segments):
+        return {
+            fault: Faulty(extract(inject(windows.samples, fault, seed), features, table)[:, None]) for fault in FAULTS
+        }
+    onset = windows.window  # windows that begin later bear nothing else, those from half of it on more than half
+    faulty = {}
+    for fault in PROCESS_FAULTS:
+        runs = inject_from(windows.segments, onset, fault, seed)
+        each = [extract(cut_windows(run, windows.window, windows.hop), features, table) for run in runs]
+        faulty[fault] = Faulty(np.stack(each), onset // 2 // windows.hop)
+    return faulty
+
+
+def _selected(faulty: Mapping[str, Faulty], plan: Plan) -> dict[str, Faulty]:
+    return {fault: each.select(plan.columns) for fault, each in faulty.items()}
 
 
 def _golden(windows: NDArray[np.int16], pipeline: Pipeline, seed: int) -> list[Golden]:
@@ -155,7 +192,13 @@ def _why(found: Found, limits: Limits) -> str:
 
 
 def _doubts(chosen: Candidate, windows: WindowSet) -> list[str]:
-    """A warning where normal data are so unlike one another that the threshold had to go out of reach."""
+    """A warning where quantization cost much, and where normal data are so unlike one another that the threshold had
+    to go out of reach."""
+    if chosen.float_quality - chosen.quality > _DEAR:
+        return [
+            f"quantization costs {chosen.float_quality - chosen.quality:.3f} of AUROC on injected faults; another "
+            "--family or fewer --features lose less"
+        ]
     if chosen.mean_detected >= _HARDLY_ANYTHING:
         return []
     highest = int(np.argmax(np.concatenate(chosen.held_out)))
@@ -186,9 +229,29 @@ def _check(windows: WindowSet) -> None:
 
 
 def _families(options: Options) -> list[str]:
+    if options.distill:
+        students: list[str] = [name for name in STUDENTS if name in FAMILIES]
+        if options.family not in ("auto", *students):
+            raise InputError(
+                f"--family {options.family} cannot learn from a teacher; with --distill choose {' or '.join(students)}"
+            )
+        return list(students) if options.family == "auto" else [options.family]
     if options.family != "auto":
         return [options.family]
-    return [name for name, family in FAMILIES.items() if not (family.stateful and options.apart)]
+    return [name for name, family in FAMILIES.items() if not family.stateful and name not in _ONLY_ASKED_FOR]
+
+
+def _preference(reader: RecordingReader) -> Preference:
+    """For a slow sensor what the field uses, Hotelling's T^2 with Q of its channels (Kourti and MacGregor, 1995).
+
+    A recording of a process shows one part of its wandering, and held-out blocks lie about as far from the rest as
+    small faults do: injected faults then rule families out rather than rank them.
+    """
+    if not is_process(reader.rate):
+        return Preference()
+    usual = Preference().order
+    order = usual if len(reader.channels) == 1 else ("pca", *(name for name in usual if name != "pca"))
+    return Preference(order, _PROCESS_TOLERANCE)
 
 
 def train(
@@ -207,19 +270,24 @@ def train(
     hop = options.hop or default_hop(rate, window)
     sets, warnings = feature_sets(readers, window, options.features)
     every = _union(sets)
-    windows = collect(readers, every, window, hop, options.seed, lambda share: report("features", share))
+    windows = collect(
+        readers, every, window, hop, options.seed, lambda share: report("features", share), is_process(rate)
+    )
     _check(windows)
+    faulty = _faulty(windows, every, options)
     found = search(
         windows,
         _plans(readers[0], sets, options),
-        _faulty(windows, every, options.seed),
+        faulty,
         _families(options),
         options.limits,
         options.workers,
         lambda share: report("families", share),
+        _preference(readers[0]),
     )
     chosen = found.chosen
     windows = windows.select(chosen.plan.columns)
+    teacher = teacher_quality(windows, _selected(faulty, chosen.plan), chosen.plan) if options.distill else None
     warnings += _doubts(chosen, windows)
     parts = ModelParts(
         family=chosen.family.number,
@@ -237,9 +305,8 @@ def train(
     draft = Pipeline(parse(build(parts)))
     model = build(replace(parts, golden=_golden(windows.samples, draft, options.seed)))
     pipeline = Pipeline(parse(model))
-    return Training(
-        model, pipeline, options, chosen, found.candidates, windows, tuple(warnings), _why(found, options.limits)
-    )
+    why = _why(found, options.limits)
+    return Training(model, pipeline, options, chosen, found.candidates, windows, tuple(warnings), why, teacher)
 
 
 def _meta(reader: RecordingReader, options: Options, chosen: Candidate) -> dict[str, str]:

@@ -23,7 +23,9 @@ EXAMPLE = "offbeat train normal.csv -o models/fan --false-alarms 1/day --flash 1
 NEEDS_ARGUMENTS = True
 
 
-_FAMILY_HELP = "auto, or one of: gaussian, kmeans, mixture, pca, autoencoder, autoregressive."
+_FAMILY_HELP = (
+    "auto, or one of: gaussian, kmeans, mixture, pca, forest, prototypes, autoencoder, autoregressive, ensemble."
+)
 _FEATURES_HELP = "auto, or a set: motion, vibration, level, trend, slow, time, all."
 
 
@@ -41,6 +43,9 @@ def command(
     flash: Annotated[str | None, typer.Option(help="Flash for the detector, code included: 16K.")] = None,
     ram: Annotated[str | None, typer.Option(help="RAM for the detector: 4K.")] = None,
     latency: Annotated[str | None, typer.Option(help="From a window's last sample to its verdict: 5ms.")] = None,
+    distill: Annotated[
+        str, typer.Option(help="Learn the score of this teacher: isolation_forest, one_class_svm, pyod.models.knn.KNN.")
+    ] = "",
     jobs: Annotated[int | None, typer.Option(help="Processes that search; by default one a core.", min=1)] = None,
     name: Annotated[str, typer.Option(help="Name of the model; by default the recording's.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed and data, same model.")] = 0,
@@ -66,6 +71,7 @@ def command(
     options = Options(
         family=family, window=window, hop=hop, budget=parse_budget(false_alarms), decision=_decision(votes, holdoff),
         features=features, seed=seed, name=name, limits=_limits(board, flash, ram, latency), workers=jobs,
+        distill=distill,
     )  # fmt: skip
     readers = open_all(
         recordings, rate=rate, channels=channels, label_column=label_column, scale=scale, allow_gaps=allow_gaps
@@ -121,6 +127,12 @@ def _print(training: Training, out: Path, summary: dict) -> None:
         f"{windows.rate:g} Hz, {len(pipeline.features)} features of {len(pipeline.channels)} channels.",
     )
     say(f"Chosen: {training.reason}.")
+    if training.teacher_quality is not None:
+        say(
+            f"Teacher {training.options.distill}: AUROC {training.teacher_quality:.3f}; student before quantization "
+            f"{training.chosen.float_quality:.3f}, as on the board {training.chosen.quality:.3f}, "
+            f"{training.chosen.size} bytes.",
+        )
     say(f"Threshold: {training.calibration.statement}")
     evaluation = summary.get("evaluation")
     if evaluation and evaluation["faulty_windows"]:
@@ -142,13 +154,14 @@ def _print_candidates(training: Training) -> None:
     shown = sorted({id(c): c for c in (*front, training.chosen)}.values(), key=lambda candidate: -candidate.quality)
     rows = [
         (c.family.name, ", ".join(f"{key} {value}" for key, value in c.family.settings.items()) or "-", c.plan.name,
-         f"{c.size} B", f"{c.quality:.3f}", f"{c.mean_detected:.0%}", c.calibration.alarms, f"{c.float_error:.1f}",
-         f"{c.cost.flash} B", f"{c.cost.ram} B", c.cost.instructions, "chosen" if c is training.chosen else "")
+         f"{c.size} B", f"{c.quality:.3f}", f"{c.float_quality:.3f}", f"{c.mean_detected:.0%}", c.calibration.alarms,
+         f"{c.float_error:.1f}", f"{c.cost.flash} B", f"{c.cost.ram} B", c.cost.instructions,
+         "chosen" if c is training.chosen else "")
         for c in shown
     ]  # fmt: skip
     columns = (
-        "family", "size", "features", "parameters", "AUROC, injected faults", "found", "false alarms held out",
-        "integer error (of 256)", "flash", "RAM", "instructions", "",
+        "family", "size", "features", "parameters", "AUROC, injected faults", "in float", "found",
+        "false alarms held out", "integer error (of 256)", "flash", "RAM", "instructions", "",
     )  # fmt: skip
     table(f"Families tried: the front of {len(training.candidates)} (instructions estimated)", columns, rows)
 

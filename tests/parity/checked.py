@@ -44,8 +44,11 @@ _CHECKED = {  # what runs for each window; loading a model and parsing a line ma
         "families.kmeans",
         "families.mixture",
         "families.pca",
+        "families.forest",
+        "families.prototypes",
         "families.autoencoder",
         "families.autoregressive",
+        "families.ensemble",
     ),
 }
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

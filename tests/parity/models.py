@@ -18,7 +18,7 @@ from offbeat.train.families.kmeans import KMeans
 from offbeat.train.features import KINDS, Feature, extract
 from offbeat.train.modelfile import Decision, Golden, ModelParts, Standardize, build
 from offbeat.train.pipeline import Pipeline, cut_windows
-from tests.parity.families import autoencoder, autoregressive, mixture, pca
+from tests.parity.families import autoencoder, autoregressive, ensemble, forest, mixture, pca, prototypes
 
 __all__ = ["BAND_WINDOWS", "SHAPES", "Case", "cases", "make_case", "make_window", "near_threshold", "with_golden"]
 
@@ -168,8 +168,11 @@ _MAKE_FAMILY = {
     "kmeans": _kmeans,
     "mixture": mixture.make,
     "pca": pca.make,
+    "forest": forest.make,
+    "prototypes": prototypes.make,
     "autoencoder": autoencoder.make,
     "autoregressive": autoregressive.make,
+    "ensemble": ensemble.make,
 }
 
 

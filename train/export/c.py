@@ -49,9 +49,21 @@ def _room(model: Model) -> int:
     return families.module(model.family).Scorer(model.parameters, count).room() - count
 
 
+def _members(model: Model) -> list[str]:
+    """Families that the model's family has as members; none but in an ensemble."""
+    return list(Pipeline(model).family.settings.get("members", []))
+
+
+def _members_header(members: Iterable[str]) -> str:
+    """Text of the header that tells the ensemble's code which families it can refer to."""
+    defines = "".join(f"#define OFFBEAT_MEMBER_{name.upper()}\n" for name in members)
+    return f"/* The families that the model's ensemble has as members. Generated with the model. */\n{defines}"
+
+
 def _sources(model: Model) -> list[Path]:
     """The runtime's files without the families that the model does not need."""
-    unneeded = {f"offbeat_{name}.c" for number, name in families.FAMILIES.items() if number != model.family}
+    needed = {families.FAMILIES[model.family], *_members(model)}
+    unneeded = {f"offbeat_{name}.c" for name in families.FAMILIES.values() if name not in needed}
     return [path for path in sorted(folder("runtime").glob("*.[ch]")) if path.name not in unneeded]
 
 
@@ -112,6 +124,9 @@ def write(model: bytes, directory: Path) -> list[Path]:
     files = {path.name: path.read_text(encoding="utf-8") for path in _sources(parsed)}
     for name in ("model.h", "model.c", "example.c"):
         files[name] = environment.get_template(name).render(values)
+    members = _members(parsed)
+    if members:
+        files["offbeat_members.h"] = _members_header(members)
     files["README.md"] = environment.get_template("c_readme.md").render(values)
     written = []
     for name, text in files.items():

@@ -10,16 +10,18 @@ from __future__ import annotations
 from .autoencoder import Autoencoder
 from .autoregressive import Autoregressive
 from .base import Family
+from .ensemble import Ensemble
+from .forest import Forest
 from .gaussian import Gaussian
 from .kmeans import KMeans
 from .mixture import Mixture
 from .pca import PCA
+from .prototypes import Prototypes
 
 __all__ = ["FAMILIES", "Family", "by_number"]
 
-FAMILIES: dict[str, type[Family]] = {
-    family.name: family for family in (Gaussian, KMeans, Mixture, PCA, Autoencoder, Autoregressive)
-}
+_ALL = (Gaussian, KMeans, Mixture, PCA, Forest, Prototypes, Autoencoder, Autoregressive, Ensemble)
+FAMILIES: dict[str, type[Family]] = {family.name: family for family in _ALL}
 
 
 def by_number(number: int) -> type[Family]:

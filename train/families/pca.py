@@ -112,8 +112,7 @@ class PCA(Family):
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"variance": 0.7, "combine": "max"},
         {"variance": 0.85, "combine": "max"},
-        {"variance": 0.85, "combine": "sum"},
-        {"variance": 0.95, "combine": "max"},
+        {"variance": 0.95, "combine": "sum"},
     )
 
     loadings: Int32
@@ -131,7 +130,7 @@ class PCA(Family):
 
     @classmethod
     def fit(  # type: ignore[override]  # a family names its own settings
-        cls, scores: Floats, seed: int, *, variance: float = 0.85, combine: str = "max"
+        cls, scores: Floats, seed: int, *, variance: float = 0.95, combine: str = "max"
     ) -> Self:
         """Eigenvectors of scikit-learn's Ledoit-Wolf covariance, quantized.
 

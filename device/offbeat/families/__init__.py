@@ -10,8 +10,11 @@ FAMILIES = {
     2: "kmeans",
     3: "mixture",
     4: "pca",
+    5: "forest",
+    6: "prototypes",
     7: "autoencoder",
     8: "autoregressive",
+    9: "ensemble",
 }
 
 
@@ -40,6 +43,14 @@ def _module(name):
         from . import pca
 
         return pca
+    if name == "forest":
+        from . import forest
+
+        return forest
+    if name == "prototypes":
+        from . import prototypes
+
+        return prototypes
     if name == "autoencoder":
         from . import autoencoder
 
@@ -48,6 +59,10 @@ def _module(name):
         from . import autoregressive
 
         return autoregressive
+    if name == "ensemble":
+        from . import ensemble
+
+        return ensemble
     return None
 
 

@@ -1,0 +1,72 @@
+"""Scores normal windows by models that have not seen them: blocks of time, dealt to folds, with a purge around each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arithmetic import Int32
+from .dataset import Stretch, WindowSet
+
+__all__ = ["Score", "cross_fit"]
+
+Score = Callable[[Int32], NDArray[np.float64]]
+"""From features int32 [W, F] of one stretch, in order of time, to scores float64 [K, W] of K kinds."""
+
+_FOLDS = 5
+_BLOCKS_A_FOLD = 4
+_LEAST_BLOCK = 20  # windows
+_MOST_PURGED = 20  # a block loses at most one window in so many, on either side, to those that overlap its neighbours
+
+
+def _folds(stretches: Sequence[Stretch], purge: int) -> list[list[tuple[int, slice]]]:
+    """Split the normal windows into blocks of time, dealt to the folds in turn: lists of (stretch, slice).
+
+    Several short blocks a fold, not one long one: a machine that changes its regime once in a recording would
+    otherwise be judged on a regime that no model of the fold has seen.
+    """
+    total = sum(len(stretch.features) for stretch in stretches)
+    blocks = max(_FOLDS, min(_FOLDS * _BLOCKS_A_FOLD, total // max(_LEAST_BLOCK, 2 * purge)))
+    edges = [total * block // blocks for block in range(blocks + 1)]
+    folds: list[list[tuple[int, slice]]] = [[] for _ in range(_FOLDS)]
+    for number, (low, high) in enumerate(pairwise(edges)):
+        start = 0
+        for index, stretch in enumerate(stretches):
+            stop = start + len(stretch.features)
+            if max(low, start) < min(high, stop):
+                folds[number % _FOLDS].append((index, slice(max(low, start) - start, min(high, stop) - start)))
+            start = stop
+    return folds
+
+
+def _kept(stretch: Stretch, used: NDArray[np.bool_]) -> list[Int32]:
+    """The runs of used windows of a stretch."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], used.astype(np.int8), [0]])))
+    return [stretch.features[low:high] for low, high in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def cross_fit(windows: WindowSet, make: Callable[[Sequence[Int32]], Score]) -> list[NDArray[np.float64]]:
+    """Scores of each block by a model made of the others, less the windows that overlap the block.
+
+    make: from the features of stretches to the model's score. Returns float64 [K, W] of each block, in order of time.
+    """
+    normal = windows.normal
+    overlap = -(-windows.window // windows.hop)
+    purge = min(-(-overlap // 2), max(windows.normal_windows // _MOST_PURGED, 1))
+    held_out: dict[tuple[int, int], NDArray[np.float64]] = {}
+    for fold in _folds(normal, purge):
+        used = [np.ones(len(stretch.features), dtype=bool) for stretch in normal]
+        for index, part in fold:
+            used[index][max(part.start - purge, 0) : part.stop + purge] = False
+        rest = [run for stretch, mask in zip(normal, used, strict=True) for run in _kept(stretch, mask)]
+        score = make(rest)
+        for index in {index for index, _ in fold}:
+            # a stateful model runs through the whole stretch, of which the blocks of the fold are taken out
+            found = score(normal[index].features)
+            for where, part in fold:
+                if where == index:
+                    held_out[index, part.start] = found[:, part]
+    return [held_out[key] for key in sorted(held_out)]
