@@ -76,6 +76,15 @@ def _compiler() -> Finding:
     )
 
 
+def _firmware() -> Finding:
+    from .firmware import find_compiler, find_emulator
+
+    what = "QEMU and a compiler for Arm, for `offbeat virtual --firmware`"
+    missing = [] if find_emulator() else ["apt install qemu-system-arm"]
+    missing += [] if find_compiler() else ["pip install ziglang"]
+    return Finding(what, not missing, "" if missing else f"{find_emulator()}, {find_compiler()}", "; ".join(missing))
+
+
 def _serial_rights() -> Finding:
     import grp
 
@@ -97,6 +106,7 @@ def examine() -> list[Finding]:
         _package("pyserial", "the serial line", "pip install offbeat", True),
         _micropython(),
         _compiler(),
+        _firmware(),
         _package("pyarrow", "Parquet recordings", "pip install 'offbeat[parquet]'"),
         _package("mpremote", "copies files onto a MicroPython board", "pip install mpremote"),
         _serial_rights(),

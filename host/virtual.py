@@ -1,4 +1,4 @@
-"""A virtual board: the real MicroPython with the files of a real board, behind a serial port that programs can open.
+"""A virtual board: the real MicroPython, or C firmware in an emulator, behind a serial port that programs can open.
 
 See ``docs/virtual-board.md``.
 """
@@ -19,10 +19,12 @@ from offbeat.train.resources import folder
 
 from .ending import end_cleanly
 from .errors import BoardError
+from .firmware import build_firmware, emulator, firmware_board
 from .running import Claim, claim
-from .virtual_process import Processor, find_micropython, need_micropython
+from .virtual_process import Processor, Program, find_micropython, micropython, need_micropython
 from .virtual_relay import Relay
 from .virtual_sensor import ArraySource, Feeder, RecordingSource, Source, source_from
+from .virtual_sink import PipeSink, RingSink, Sink
 
 __all__ = ["ArraySource", "RecordingSource", "Source", "VirtualBoard", "find_micropython", "source_from"]
 
@@ -34,7 +36,8 @@ class VirtualBoard:
 
     source: what its sensor measures; model: model file or model directory, None for a board without; name: of its
     port, the first free ttyVIRTUAL0, 1, … by default; speed: times real time, 0 as fast as the board reads; heap:
-    of MicroPython, for instance "128K"; bus_powered: pulling the cable switches it off.
+    of MicroPython, for instance "128K"; bus_powered: pulling the cable switches it off; firmware: instead of
+    MicroPython, C firmware on this board of ``firmware.BOARDS`` in QEMU, which needs a model.
     """
 
     port: str
@@ -49,6 +52,7 @@ class VirtualBoard:
         speed: float = 1.0,
         heap: str = "2M",
         bus_powered: bool = True,
+        firmware: str | None = None,
     ) -> None:
         if not re.fullmatch(r"[1-9][0-9]{0,9}[KMkm]?", heap):
             raise InputError(f"{heap!r} is no size of a heap; give bytes, or something like 128K or 2M")
@@ -60,6 +64,7 @@ class VirtualBoard:
         self._speed = speed
         self._heap = heap
         self._bus_powered = bus_powered
+        self._firmware = None if firmware is None else firmware_board(firmware)
         self._resources = contextlib.ExitStack()
         self._relay: Relay | None = None
         self._feeder: Feeder | None = None
@@ -67,22 +72,22 @@ class VirtualBoard:
     def start(self) -> Self:
         """Switch the board on, plugged in, and wait until it speaks.
 
-        Raises InputError without MicroPython, or where the model cannot be read or the name is taken; BoardError
-        where MicroPython does not run.
+        Raises InputError without MicroPython or, for firmware, without QEMU, a compiler or a model; where the model
+        cannot be read or the name is taken; BoardError where the board's program does not run.
         """
         if self._relay is not None:
             raise BoardError(f"{self.port}: this virtual board has started already")
-        binary = need_micropython()
+        _check_source(self._source)
         model = _model_bytes(self._model)
         with contextlib.ExitStack() as stack:
             stack.callback(end_cleanly())
             place = claim(self._name)
             stack.callback(place.release)
             self.port, self.flash = str(place.port), place.flash
-            _write_flash(place, self._source, model)
-            feeder = Feeder(self._source, place.flash / "sensor.pipe", self._speed, self._fail)
+            program, sink = self._flash_it(place, model)
+            feeder = Feeder(self._source, sink, self._speed, self._fail)
             stack.callback(feeder.close)
-            processor = Processor(binary, place.flash, self._heap, feeder.switch)
+            processor = Processor(program, place.flash, feeder.switch)
             relay = self._relay = Relay(processor, place.port, self._bus_powered)
             stack.callback(relay.close)
             self._feeder = feeder
@@ -93,6 +98,18 @@ class VirtualBoard:
             self._await_first_words(relay)
             self._resources = stack.pop_all()
         return self
+
+    def _flash_it(self, place: Claim, model: bytes | None) -> tuple[Program, Sink]:
+        """Give the board its program; returns how to run it, and where its frames go."""
+        if self._firmware is None:
+            binary = need_micropython()
+            _write_flash(place, self._source, model)
+            return micropython(binary, place.flash, self._heap), PipeSink(place.flash / "sensor.pipe")
+        program = emulator(self._firmware, place.flash / "firmware" / "firmware.elf")
+        if model is None:
+            raise InputError("--firmware is built around a model; name one with --model")
+        build_firmware(self._firmware, model, self._source, f"virtual-{place.name}", place.flash / "firmware")
+        return program, RingSink(place.flash / "sensor.ring", 2 * len(self._source.channels))
 
     def close(self) -> None:
         """Switch off and remove every trace; a second call does nothing."""
@@ -135,7 +152,7 @@ class VirtualBoard:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the board ends; False when it still runs after ``timeout`` seconds.
 
-        Raises what ended it: BoardError where MicroPython failed again and again, or an error of the source.
+        Raises what ended it: BoardError where the board's program failed again and again, or an error of the source.
         """
         relay = self._running()
         ended = relay.ended.wait(timeout)
@@ -157,7 +174,7 @@ class VirtualBoard:
                 return
             if relay.failure is not None:
                 raise relay.failure
-        raise BoardError(f"{self.port}: MicroPython says nothing for {_BOOT_SECONDS:g} s; `offbeat doctor` tells more")
+        raise BoardError(f"{self.port}: the board says nothing for {_BOOT_SECONDS:g} s; `offbeat doctor` tells more")
 
 
 def _model_bytes(model: str | Path | None) -> bytes | None:
@@ -173,18 +190,20 @@ def _model_bytes(model: str | Path | None) -> bytes | None:
         raise InputError(f"{file}: cannot be read ({error.strerror}); train a model with `offbeat train`") from None
 
 
-def _write_flash(place: Claim, source: Source, model: bytes | None) -> None:
-    """Fill the board's file system, as flashing a real one does."""
-    rate = round(source.rate * 1000)
+def _check_source(source: Source) -> None:
     if not (len(source.channels) == len(source.units) == len(source.scales) and 1 <= len(source.channels) <= 32):
         raise InputError("the source of a virtual board needs 1 to 32 channels, with a unit and a scale for each")
-    if not 1 <= rate < 1 << 30:
+    if not 1 <= round(source.rate * 1000) < 1 << 30:
         raise InputError(f"the source of a virtual board has {source.rate:g} Hz; a board takes 0.001 to 1000000 Hz")
+
+
+def _write_flash(place: Claim, source: Source, model: bytes | None) -> None:
+    """Fill the file system of a board with MicroPython, as flashing a real one does."""
     shutil.copytree(folder("device"), place.flash / "offbeat", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     shutil.copyfile(folder("boards") / "virtual" / "main.py", place.flash / "main.py")
     about = {
         "channels": list(source.channels), "units": list(source.units), "sensor": source.sensor,
-        "scales": [repr(float(scale)) for scale in source.scales], "rate_millihertz": rate,
+        "scales": [repr(float(scale)) for scale in source.scales], "rate_millihertz": round(source.rate * 1000),
         "unique": f"virtual-{place.name}",
     }  # fmt: skip
     (place.flash / "about.json").write_text(json.dumps(about))

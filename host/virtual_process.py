@@ -1,4 +1,4 @@
-"""The processor of a virtual board: the real MicroPython on a terminal of its own."""
+"""The processor of a virtual board: a program, the real MicroPython or an emulator, on a terminal of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from offbeat.train.errors import InputError
 from .errors import BoardError
 from .lines import printable
 
-__all__ = ["Processor", "find_micropython", "need_micropython", "open_terminal"]
+__all__ = ["Processor", "Program", "find_micropython", "micropython", "need_micropython", "open_terminal"]
 
 _AT_ONCE: Final = 1.0  # s; a process that fails sooner never worked
 _MOST_FAILURES: Final = 3
@@ -28,7 +29,7 @@ _TAIL: Final = 2000
 
 _START = 'exec "$0" "$@" <>"$OFFBEAT_TERMINAL" >&0 2>&0'
 """Run by a shell that leads a new session: opening the terminal by name makes it the session's controlling one,
-so the terminal's 0x03 interrupts MicroPython, and the kernel ends it when our end of the terminal is closed."""
+so the terminal's 0x03 can interrupt the program, and the kernel ends it when our end of the terminal is closed."""
 
 
 def find_micropython() -> Path | None:
@@ -68,18 +69,38 @@ def _interrupt_on_control_c(terminal: int) -> None:
     termios.tcsetattr(terminal, termios.TCSANOW, settings)
 
 
+@dataclass(frozen=True)
+class Program:
+    """What a processor runs. command: of this program, with its words; name: for messages; interruptible: 0x03 on the
+    line interrupts it, as on a board with a prompt; environment: variables beside the few that every one gets."""
+
+    command: tuple[str, ...]
+    name: str
+    interruptible: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def micropython(binary: Path, flash: Path, heap: str) -> Program:
+    """MicroPython with ``main.py`` of a flash directory; heap: such as "2M"."""
+    # HOME keeps the prompt's history off the user's own; the search path has nothing of the user's.
+    return Program(
+        (str(binary), "-X", f"heapsize={heap}", "-i", "main.py"), "MicroPython", True,
+        {"HOME": str(flash), "MICROPYPATH": ".frozen"},
+    )  # fmt: skip
+
+
 class Processor:
-    """Runs ``main.py`` of a flash directory; Ctrl-D at the prompt ends it, and it starts again.
+    """Runs a program in a flash directory; when it ends, it starts again.
 
     switched: called with True before each start and with False after each end; handle: our end of its terminal, or
     -1 while it is off; starts: how many there were; said: the end of what it wrote since the last one.
     """
 
-    def __init__(self, binary: Path, flash: Path, heap: str, switched: Callable[[bool], None]) -> None:
+    def __init__(self, program: Program, flash: Path, switched: Callable[[bool], None]) -> None:
         self.handle = -1
         self.starts = 0
         self.said = b""
-        self._command = [str(binary), "-X", f"heapsize={heap}", "-i", "main.py"]
+        self._program = program
         self._flash = flash
         self._switched = switched
         self._other = -1
@@ -93,18 +114,18 @@ class Processor:
         """Switch on."""
         self.stop()
         self.handle, self._other = open_terminal()
-        _interrupt_on_control_c(self._other)
-        # HOME keeps the prompt's history off the user's own; the search path has nothing of the user's.
+        if self._program.interruptible:
+            _interrupt_on_control_c(self._other)
         environment = {
-            "OFFBEAT_TERMINAL": os.ttyname(self._other), "HOME": str(self._flash), "MICROPYPATH": ".frozen",
-            "PATH": os.defpath, "LANG": "C.UTF-8",
+            "OFFBEAT_TERMINAL": os.ttyname(self._other), "PATH": os.defpath, "LANG": "C.UTF-8",
+            **self._program.environment,
         }  # fmt: skip
         self.said = b""
         self._began = time.monotonic()
         self._switched(True)
         try:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _START, *self._command],
+                ["/bin/sh", "-c", _START, *self._program.command],
                 cwd=self._flash, env=environment, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
@@ -149,14 +170,14 @@ class Processor:
         last_words = self.read()
         at_once = now - self._began < _AT_ONCE
         self._at_once = self._at_once + 1 if at_once else 0
-        # Ctrl-C before MicroPython minds it is the only signal that a person at the line can send.
+        # Ctrl-C before the program minds it is the only signal that a person at the line can send.
         self._failures = self._failures + 1 if at_once and code not in (0, -2, 130) else 0
         self.stop()
         if self._failures >= _MOST_FAILURES:
             said = printable(self.said.decode(errors="backslashreplace").strip()[-250:]) or "nothing"
             raise BoardError(
-                f"MicroPython ends as soon as it starts (exit code {code}; it said: {said}); "
-                f"`offbeat doctor` tells whether {self._command[0]} works"
+                f"{self._program.name} ends as soon as it starts (exit code {code}; it said: {said}); "
+                f"`offbeat doctor` tells whether {self._program.command[0]} works"
             )
         self._resume_at = now + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._at_once, 10))
         return last_words

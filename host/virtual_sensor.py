@@ -1,10 +1,7 @@
-"""The sensor of a virtual board: frames from a source, fed into a pipe at the source's pace."""
+"""The sensor of a virtual board: frames from a source, fed to the board at the source's pace."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +14,11 @@ from numpy.typing import NDArray
 from offbeat.train.errors import InputError
 from offbeat.train.recording import open_recording
 
+from .virtual_sink import ATOMIC, Sink
+
 __all__ = ["ArraySource", "Feeder", "RecordingSource", "Source", "source_from"]
 
 _BLOCK_SECONDS: Final = 0.015
-_ATOMIC: Final = select.PIPE_BUF  # so much is written whole or not at all: no frame is ever cut
 _HURRY: Final = 0.25  # s behind its time, the feeder gives up catching up
 _LONGEST_READ: Final = 5.0  # s that a source may take for a block when the board is closed
 
@@ -138,23 +136,21 @@ def source_from(
 
 
 class Feeder:
-    """A thread that writes a source's frames into a named pipe while its board is on.
+    """A thread that writes a source's frames into a sink while its board is on.
 
     speed: times real time, 0 as fast as the board reads. Where the board does not read, time stands still: no frame
-    is lost in the pipe. frames: how many were written.
+    is lost on the way. frames: how many were written.
     """
 
-    def __init__(self, source: Source, pipe: Path, speed: float, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, source: Source, sink: Sink, speed: float, failed: Callable[[Exception], None]) -> None:
         self.frames = 0
         self.ended = threading.Event()
         self._source = source
+        self._sink = sink
         self._speed = speed
         self._failed = failed
         self._on = threading.Event()
         self._stopping = threading.Event()
-        os.mkfifo(pipe, 0o600)
-        # Open for both: the board can then open its end whenever it boots, and never sees an end of file.
-        self._handle = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="offbeat sensor", daemon=True)
 
     def start(self) -> None:
@@ -164,24 +160,22 @@ class Feeder:
     def switch(self, on: bool) -> None:
         """The board boots, or is off: then the source waits.
 
-        What an earlier life left in the pipe is gone, as in a sensor's own memory.
+        What an earlier life left unread is gone, as in a sensor's own memory.
         """
         if not on:
             self._on.clear()
             return
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._handle, 65536):
-                pass
+        self._sink.empty()
         self._on.set()
 
     def close(self) -> None:
-        """End the thread and close the pipe."""
+        """End the thread and close the sink."""
         self._stopping.set()
         self._on.set()
         if self._thread.is_alive():
             self._thread.join(_LONGEST_READ)
-        if not self._thread.is_alive():  # one that hangs in its source keeps the pipe: its number must not be reused
-            os.close(self._handle)
+        if not self._thread.is_alive():  # one that hangs in its source keeps the sink: its number must not be reused
+            self._sink.close()
 
     def _run(self) -> None:
         try:
@@ -192,7 +186,7 @@ class Feeder:
     def _feed(self) -> None:
         frame = 2 * len(self._source.channels)
         pace = self._source.rate * self._speed
-        most = max(1, _ATOMIC // frame)
+        most = max(1, ATOMIC // frame)
         block = max(1, min(most, round(pace * _BLOCK_SECONDS))) if pace else most
         due = time.monotonic()
         while not self._stopping.is_set():
@@ -212,13 +206,8 @@ class Feeder:
                 due += late
 
     def _write(self, data: bytes) -> None:
-        poll = select.poll()
-        poll.register(self._handle, select.POLLOUT)
         while not self._stopping.is_set():
             self._on.wait()
-            try:
-                os.write(self._handle, data)
+            if self._sink.write(data):
                 return
-            except BlockingIOError:
-                if poll.poll(100):
-                    time.sleep(0.002)  # there is room, but not for all of it
+            self._sink.wait(0.1)

@@ -19,6 +19,7 @@ __all__ = ["command"]
 EXAMPLE = "offbeat virtual --model models/fan --source simulator --fault bearing_outer@60"
 NEEDS_ARGUMENTS = False
 
+_FIRMWARE_HELP = "C firmware on this board instead of MicroPython: microbit, mps2-an385, mps2-an386, mps2-an500."
 _HELP = "reset | unplug [SECONDS] | plug | quit"
 
 
@@ -31,17 +32,18 @@ def command(
     seed: Annotated[int, typer.Option(help="Seed of the simulator.")] = 0,
     speed: Annotated[float, typer.Option(help="Times real time; 0 is as fast as the board takes it.")] = 1.0,
     loop: Annotated[bool, typer.Option(help="Play the recording again and again.")] = False,
+    firmware: Annotated[str | None, typer.Option(help=_FIRMWARE_HELP, show_default=False)] = None,
     json: Json = False,
 ) -> None:
     """Start a virtual board, print its port on the first line, and run until interrupted.
 
-    It is the real MicroPython running the very files of device/. Words on standard input act on it:
-    reset, unplug [SECONDS], plug, quit.
+    It is the real MicroPython running the very files of device/ or, with --firmware, C firmware that is built
+    around the model and run by QEMU. Words on standard input act on it: reset, unplug [SECONDS], plug, quit.
     """
     from offbeat.host.virtual import VirtualBoard, source_from
 
     frames = source_from(source, machine=machine, faults=fault or (), rate=rate, seed=seed, loop=loop)
-    with VirtualBoard(model=model, source=frames, speed=speed) as board:
+    with VirtualBoard(model=model, source=frames, speed=speed, firmware=firmware) as board:
         if json:
             print_json({"port": str(board.port), "flash": str(board.flash)})
         else:

@@ -1,0 +1,1 @@
+"""Sources of the bare-metal firmware, for the host to build; nothing here is Python."""
