@@ -1,5 +1,5 @@
-/* What the host may ask of a board: hello, health, recording, validation, self-test. Garbage costs a counter and, at most
- * once a second, a NAK. */
+/* What the host may ask of a board: hello, health, recording, validation, the time a window takes, self-test. Garbage
+ * costs a counter and, at most once a second, a NAK. */
 #include <stddef.h>
 
 #include "app.h"
@@ -155,6 +155,34 @@ static void run(const command_line *line)
     line_end();
 }
 
+/* Score the window that was sent once more, by the clock; sampling waits no longer than for a window. */
+static void time_window(const command_line *line)
+{
+    uint32_t start;
+    uint32_t computed;
+    uint32_t judged;
+
+    if (!app_has_detector() || !prepare_bench()) {
+        refuse(line->sequence, "model");
+        return;
+    }
+    if (!window_sent) {
+        refuse(line->sequence, "window");
+        return;
+    }
+    has_run = 0; /* the features and score that RUN would say again are no longer there */
+    start = board_microseconds();
+    offbeat_features(&bench.state, window, 0U, OFFBEAT_MODEL_WINDOW, bench.features);
+    computed = board_microseconds();
+    (void)offbeat_score(&bench.state, bench.features);
+    judged = board_microseconds();
+    answer("ACK", line->sequence);
+    line_number("features", (int32_t)((computed - start) & 0x3FFFFFFFU));
+    line_number("model", (int32_t)((judged - computed) & 0x3FFFFFFFU));
+    line_number("taken", 0);
+    line_end();
+}
+
 static void self_test(const command_line *line)
 {
     int32_t passed = 0;
@@ -210,7 +238,7 @@ typedef struct {
 
 static const command commands[] = {
     {"HELLO", hello}, {"HEALTH", health}, {"RECORD", record}, {"STOP", stop}, {"WINDOW", take_window},
-    {"RUN", run}, {"SELFTEST", self_test},
+    {"RUN", run}, {"BENCH", time_window}, {"SELFTEST", self_test},
 };
 
 static void carry_out(void)

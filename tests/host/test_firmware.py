@@ -172,6 +172,7 @@ def test_garbage_costs_a_counter_and_nothing_else(board: VirtualBoard) -> None:
         ("RECORD", {"seconds": 86401}, "field"),
         ("RUN", {"n": 1}, "window"),
         ("RUN", {}, "field"),
+        ("BENCH", {}, "window"),
         ("WINDOW", {"o": 1, "d": b"12"}, "field"),
         ("WINDOW", {"o": 126, "d": b"1234"}, "field"),
         ("WINDOW", {"o": 0}, "field"),
@@ -203,6 +204,9 @@ def test_the_same_number_scores_once(refusing: Board) -> None:
     first = refusing.command("RUN", n=5)
     again = refusing.command("RUN", n=5)
     assert {**first.fields, "re": ""} == {**again.fields, "re": ""}
+    timed = refusing.command("BENCH")
+    assert timed.integer("features") + timed.integer("model") >= 0
+    assert timed.integer("taken") == 0
 
 
 @needs_emulator
