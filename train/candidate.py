@@ -18,7 +18,7 @@ from .choose import scale_features
 from .cost import Cost, cost_of
 from .crossfit import Score, cross_fit
 from .dataset import WindowSet
-from .distill import learn, outlier_scores, taught
+from .distill import learn, outlier_scores, saved_bytes, taught
 from .families import FAMILIES, Family
 from .features import Feature
 from .modelfile import Decision, Standardize
@@ -207,13 +207,17 @@ def try_family(
     )
 
 
-def teacher_quality(windows: WindowSet, faulty: Mapping[str, Faulty], plan: Plan) -> float:
-    """Mean AUROC over the faults of the plan's teacher itself, judged as a candidate is."""
+def teacher_quality(windows: WindowSet, faulty: Mapping[str, Faulty], plan: Plan) -> tuple[float, int | None]:
+    """Mean AUROC over the faults of the plan's teacher itself, judged as a candidate is; and its bytes, where it can be
+    saved."""
+
+    sizes: list[int | None] = []
 
     def make(stretches: Sequence[Int32]) -> Score:
         features = np.concatenate(stretches)
         scales = scale_features(features, plan.features, plan.least, plan.wander)
         teacher = taught(plan.teacher, standardized(features, scales) / 128, plan.seed)
+        sizes.append(saved_bytes(teacher))
 
         def score(some: Int32) -> NDArray[np.float64]:
             return outlier_scores(teacher, without_baseline(standardized(some, scales), plan.slew) / 128)[None]
@@ -223,4 +227,4 @@ def teacher_quality(windows: WindowSet, faulty: Mapping[str, Faulty], plan: Plan
     healthy = np.concatenate(cross_fit(windows, make), axis=1)
     score = make([stretch.features for stretch in windows.normal])
     scores = {fault: _of_faulty(score, each, apart=True) for fault, each in faulty.items()}
-    return _judge(healthy, scores, np.inf).quality[0]
+    return _judge(healthy, scores, np.inf).quality[0], sizes[-1]

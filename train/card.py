@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from .candidate import Candidate
+from .distill import bytes_in_float
 from .evaluate import Evaluation
 from .resources import environment
+from .search import pareto_front
 from .training import Training
 
-__all__ = ["card", "limits", "size_rows", "summary_of"]
+__all__ = ["card", "distilled_rows", "limits", "size_rows", "sizes_of", "summary_of"]
 
 
 def size_rows(training: Training) -> list[tuple[str, int]]:
@@ -26,6 +29,29 @@ def size_rows(training: Training) -> list[tuple[str, int]]:
     ]
 
 
+def sizes_of(candidate: Candidate) -> str:
+    """What was chosen of its family's size and shape, in words."""
+    return ", ".join(f"{key} {_listed(value)}" for key, value in candidate.family.settings.items()) or "-"
+
+
+def _listed(value: object) -> str:
+    return " + ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def distilled_rows(training: Training) -> list[tuple[str, str, str, str]]:
+    """Teacher, student and quantized student side by side: (what, AUROC, F1, size); empty without a teacher."""
+    if training.teacher_quality is None:
+        return []
+    chosen, size = training.chosen, training.teacher_size
+    return [
+        (f"teacher {training.options.distill}", f"{training.teacher_quality:.3f}", "-",
+         "-" if size is None else f"{size} B, as saved"),
+        (f"student {chosen.family.name}, before quantization", f"{chosen.float_quality:.3f}", f"{chosen.float_f1:.3f}",
+         f"{bytes_in_float(chosen.family)} B, 32-bit floats"),
+        ("the same, as on the board", f"{chosen.quality:.3f}", f"{chosen.f1:.3f}", f"{chosen.size} B"),
+    ]  # fmt: skip
+
+
 def limits(training: Training) -> list[str]:
     """What a user should know before trusting the model, one sentence each."""
     windows, calibration = training.windows, training.calibration
@@ -39,7 +65,10 @@ def limits(training: Training) -> list[str]:
         found.append("All normal data come from one recording; a second session shows whether the threshold holds.")
     missed = [fault for fault, share in training.chosen.detected.items() if share < 0.5]
     if missed:
-        found.append(f"Of the faults injected into single windows, it finds fewer than half of: {', '.join(missed)}.")
+        what = "faults injected into single windows" if training.validation is None else "labelled faults that chose it"
+        found.append(f"Of the {what}, it finds fewer than half of the windows of: {', '.join(missed)}.")
+    if training.validation is not None:
+        found.append("It was chosen for the kinds of fault that were labelled; others may be found less well.")
     found += [f"{warning[0].upper()}{warning[1:]}." for warning in training.warnings]
     return found
 
@@ -47,6 +76,7 @@ def limits(training: Training) -> list[str]:
 def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
     """Everything of the card as plain values, for ``--json`` and summary.json."""
     pipeline, windows, calibration = training.pipeline, training.windows, training.calibration
+    front = {id(candidate) for candidate in pareto_front(training.candidates)}
     return {
         "identity": pipeline.model.identity,
         "name": pipeline.model.name,
@@ -72,18 +102,27 @@ def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
             "held_out_alarms": calibration.alarms,
             "statement": calibration.statement,
         },
+        "judged_by": training.options.choose_by,
+        "validation": None
+        if training.validation is None
+        else {
+            "faults": list(training.validation.faulty),
+            "part": training.validation.where,
+            "faults_left": training.validation.left,
+        },
         "candidates": [
             {
                 "family": c.family.name,
                 "settings": c.family.settings,
                 "features": c.plan.name,
                 "parameters_bytes": c.size,
-                "injected_faults_auroc": c.quality,
-                "injected_faults_auroc_float": c.float_quality,
-                "injected_faults_f1": c.f1,
-                "injected_faults_f1_float": c.float_f1,
-                "injected_faults_found": c.detected,
+                "auroc": c.quality,
+                "auroc_float": c.float_quality,
+                "f1": c.f1,
+                "f1_float": c.float_f1,
+                "found": c.detected,
                 "held_out_alarms": c.calibration.alarms,
+                "on_the_front": id(c) in front,
                 "integer_error": c.float_error,
                 "flash_bytes": c.cost.flash,
                 "ram_bytes": c.cost.ram,
@@ -96,8 +135,11 @@ def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
         else {
             "teacher": training.options.distill,
             "teacher_auroc": training.teacher_quality,
+            "teacher_bytes": training.teacher_size,
             "student_auroc_float": training.chosen.float_quality,
+            "student_bytes_float": bytes_in_float(training.chosen.family),
             "student_auroc": training.chosen.quality,
+            "student_bytes": training.chosen.size,
         },
         "sizes": dict(size_rows(training)),
         "evaluation": evaluation.as_dict(),
@@ -111,14 +153,15 @@ def _rows(pairs: list[tuple[str, object]]) -> str:
     return "\n".join(f"| {key} | {str(value).replace('|', '/')} |" for key, value in pairs)
 
 
-def _fault_lines(evaluation: Evaluation) -> str:
+def _fault_lines(training: Training, evaluation: Evaluation) -> str:
     if not evaluation.detections:
         return "The recordings bear no fault labels, so nothing is claimed about real faults."
     total = Counter(d.fault for d in evaluation.detections)
     found = Counter(d.fault for d in evaluation.detections if d.delay is not None)
     lines = [f"- {fault}: {found[fault]} of {count} detected" for fault, count in total.items()]
     auroc = "-" if evaluation.auroc is None else f"{evaluation.auroc:.3f}"
-    head = (
+    head = "" if training.validation is None else f"The model was {training.validation.text}. "
+    head += (
         f"AUROC {auroc} over {evaluation.windows} windows, of which {evaluation.faulty_windows} faulty. "
         "Normal windows among them were trained on, so this is optimistic; `offbeat evaluate` with a recording "
         "that was kept apart is the fair figure."
@@ -149,12 +192,23 @@ def _settings_rows(training: Training) -> list[tuple[str, object]]:
     ]  # fmt: skip
 
 
+def _distilled(training: Training) -> str:
+    rows = distilled_rows(training)
+    if not rows:
+        return ""
+    lines = "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows)
+    return f"\n## Distillation\n\n| | AUROC, {training.judges} | F1 | size |\n|---|---|---|---|\n{lines}\n"
+
+
 def card(training: Training, evaluation: Evaluation) -> str:
     """The model card as Markdown."""
     pipeline = training.pipeline
     data, settings = _data_rows(training), _settings_rows(training)
     sizes: list[tuple[str, object]] = [(what, f"{size} B") for what, size in size_rows(training)]
     detected = "\n".join(f"- {fault}: {share:.0%} of windows" for fault, share in training.chosen.detected.items())
+    judged = "Faults injected into single normal windows"
+    if training.validation is not None:
+        judged = "The labelled faults that the model was chosen by, and that no evaluation below counts"
     return f"""# Model card: {pipeline.model.name}
 
 Identity `{pipeline.model.identity}`, made by offbeat {environment()["offbeat"]}.
@@ -183,14 +237,14 @@ The threshold is score 256. Held-out means: five blocks of time, each scored by 
 
 ## Quality
 
-Faults injected into single normal windows, found at the threshold:
+{judged}, found at the threshold:
 
 {detected}
 
-{_fault_lines(evaluation)}
+{_fault_lines(training, evaluation)}
 
 Integer against float: 99 % of the windows differ by less than {training.chosen.float_error:.1f} of 256 score units.
-
+{_distilled(training)}
 ## Sizes
 
 | | |

@@ -9,15 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from inspect import signature
+from io import BytesIO
 from typing import Any, Final, Protocol
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
 from .families.base import Family
 
-__all__ = ["STUDENTS", "Teacher", "learn", "outlier_scores", "taught", "teacher_named"]
+__all__ = [
+    "STUDENTS",
+    "Teacher",
+    "bytes_in_float",
+    "learn",
+    "outlier_scores",
+    "saved_bytes",
+    "taught",
+    "teacher_named",
+]
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +43,7 @@ TEACHERS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
 STUDENTS: Final = ("forest", "prototypes")
 """Families that can learn a score; those that there are."""
 
+_BYTES_OF_A_NUMBER: Final = {"forest": 2, "prototypes": 1}  # of most of the quantized student's parameters
 _PACKAGES: Final = ("sklearn", "pyod", "offbeat")
 _MOST_TAUGHT: Final = 5000  # windows that a teacher learns from: some take the square of that in memory
 _AROUND: Final = 2  # sampled windows for each of the user's
@@ -97,6 +109,21 @@ def outlier_scores(teacher: Teacher, scores: Floats) -> Floats:
     else:
         found = -teacher.decision_function(scores)  # type: ignore[attr-defined]
     return np.nan_to_num(np.asarray(found, dtype=np.float64).reshape(-1))
+
+
+def saved_bytes(teacher: Teacher) -> int | None:
+    """How many bytes a fitted teacher takes when joblib saves it; None where it cannot be saved."""
+    room = BytesIO()
+    try:
+        joblib.dump(teacher, room)
+    except Exception:  # any library's, of any kind
+        return None
+    return room.tell()
+
+
+def bytes_in_float(student: Family) -> int:
+    """What a student's parameters would take as 32-bit floats, before quantization."""
+    return 4 * len(student.parameters()) // _BYTES_OF_A_NUMBER[student.name]
 
 
 def _around(scores: Floats, seed: int) -> Floats:

@@ -21,12 +21,14 @@ __all__ = ["Detection", "Evaluation", "Scored", "check_fits", "evaluate", "score
 
 @dataclass(frozen=True)
 class Scored:
-    """A stretch with its verdicts. scores: int32 [W]; alarm: bool [W]; ends: float64 [W], s of the window's end."""
+    """A stretch with its verdicts. scores: int32 [W]; alarm: bool [W]; ends: float64 [W], s of the window's end;
+    counted: bool [W], the windows that an evaluation counts."""
 
     stretch: Stretch
     scores: Int32
     alarm: NDArray[np.bool_]
     ends: NDArray[np.float64]
+    counted: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def score_stretches(pipeline: Pipeline, stretches: Sequence[Stretch]) -> list[Sc
     for stretch in stretches:
         scores = pipeline.family.score(pipeline.vectors(stretch.features))
         ends = (stretch.starts + pipeline.window) / pipeline.rate
-        scored.append(Scored(stretch, scores, alarms(scores, pipeline.decision), ends))
+        counted = np.ones(len(scores), dtype=bool)
+        scored.append(Scored(stretch, scores, alarms(scores, pipeline.decision), ends, counted))
     return scored
 
 
@@ -107,7 +110,7 @@ def _detections(item: Scored, window_seconds: float) -> list[Detection]:
     change = np.flatnonzero(np.concatenate([[True], fault[1:] != fault[:-1]]))
     found = []
     for low, high in zip(change, [*change[1:], len(fault)], strict=True):
-        if fault[low] == "":
+        if fault[low] == "" or not item.counted[low]:
             continue
         start = float(item.ends[low]) - window_seconds / 2
         alarm = np.flatnonzero(item.alarm[low:high])
@@ -117,9 +120,9 @@ def _detections(item: Scored, window_seconds: float) -> list[Detection]:
 
 
 def summarize(scored: Sequence[Scored], pipeline: Pipeline) -> Evaluation:
-    """Compare verdicts with labels."""
-    truth = np.concatenate([item.stretch.fault != "" for item in scored])
-    scores = np.concatenate([item.scores for item in scored])
+    """Compare verdicts with labels, in the windows that count."""
+    truth = np.concatenate([item.stretch.fault[item.counted] != "" for item in scored])
+    scores = np.concatenate([item.scores[item.counted] for item in scored])
     positive = scores >= 256
     precision = recall = f1 = auroc = None
     if truth.any():
@@ -129,7 +132,7 @@ def summarize(scored: Sequence[Scored], pipeline: Pipeline) -> Evaluation:
         )
         if not truth.all():
             auroc = float(roc_auc_score(truth, scores))
-    starts = [(item, index) for item in scored for index in alarm_starts(item.alarm)]
+    starts = [(item, index) for item in scored for index in alarm_starts(item.alarm) if item.counted[index]]
     false = sum(item.stretch.fault[index] == "" for item, index in starts)
     hour = pipeline.hop / pipeline.rate / 3600
     normal_hours = float((~truth).sum()) * hour

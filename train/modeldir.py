@@ -52,6 +52,8 @@ def write_model_directory(
         raise InputError(f"{directory} is a file; name a directory for the model with -o")
     directory.parent.mkdir(parents=True, exist_ok=True)
     scored = score_stretches(training.pipeline, training.windows.stretches)
+    if training.validation is not None:
+        scored = training.validation.evaluated(scored)
     evaluation = summarize(scored, training.pipeline)
     summary = summary_of(training, evaluation)
     header, source = arrays(training.pipeline.model)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
 
-from .card import limits, size_rows
+from .candidate import Candidate
+from .card import distilled_rows, limits, size_rows, sizes_of
 from .evaluate import Evaluation, Scored
 from .inject import FAULTS, PROCESS_FAULTS, Fault
 from .search import pareto_front
-from .training import Training
+from .training import DEAR, Training
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,8 +52,8 @@ def _shown(name: str) -> str:
 
 
 def _plain(value: float, position: float) -> str:
-    """Tick label of a score: 256, not a power of two."""
-    return f"{value:g}"
+    """Tick label: 256, not a power of two."""
+    return f"{value:.6g}"
 
 
 def _thin(values: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,32 +126,73 @@ def _contributions(training: Training, scored: Sequence[Scored]) -> str:
     return _svg(figure)
 
 
+_COSTS = {
+    "flash": "flash with the C runtime, bytes", "ram": "RAM, bytes", "instructions": "instructions a window, estimated",
+}  # fmt: skip
+
+
 def _front(training: Training) -> str:
-    """Quality of every candidate against the flash that it takes; the front is joined, the chosen one ringed."""
-    figure, axes = _figure(2.8)
+    """Quality of every candidate against each cost; in each plot what nothing cheaper beats is joined, the chosen one
+    ringed."""
+    figure, _ = _figure(3.4)
+    figure.clear()
+    plots = figure.subplots(1, len(_COSTS), sharey=True)
     names = list(dict.fromkeys(candidate.family.name for candidate in training.candidates))
-    for number, name in enumerate(names):
-        own = [candidate for candidate in training.candidates if candidate.family.name == name]
-        axes.plot(
-            [candidate.cost.flash for candidate in own], [candidate.quality for candidate in own],
-            "o^sDvPX*h"[number % 9], ms=5, alpha=0.8, label=name,
-        )  # fmt: skip
-    front = sorted(pareto_front(training.candidates), key=lambda candidate: candidate.cost.flash)
-    best = np.maximum.accumulate([candidate.quality for candidate in front])
-    axes.step([candidate.cost.flash for candidate in front], best, where="post", color=_INK, lw=0.8)
-    axes.plot(training.chosen.cost.flash, training.chosen.quality, "o", ms=13, mfc="none", mec=_LIMIT, mew=1.6)
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(_plain)
-    axes.set_xlabel("flash with the C runtime, bytes")
-    axes.set_ylabel("AUROC, injected faults")
-    axes.legend(frameon=False, ncols=2, fontsize=8)
+    for axes, (cost, label) in zip(plots, _COSTS.items(), strict=True):
+        for number, name in enumerate(names):
+            own = [candidate for candidate in training.candidates if candidate.family.name == name]
+            axes.plot(
+                [getattr(candidate.cost, cost) for candidate in own], [candidate.quality for candidate in own],
+                "o^sDvPX*h"[number % 9], ms=5, alpha=0.8, label=name,
+            )  # fmt: skip
+        _join_front(axes, training, cost)
+        _log_ticks(axes, [getattr(candidate.cost, cost) for candidate in training.candidates])
+        axes.tick_params(labelsize=8)
+        axes.set_xlabel(label, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(True, alpha=0.25)
+    lowest = min(candidate.quality for candidate in training.candidates)
+    plots[0].set_ylim(lowest - 0.1 * (1.01 - lowest), 1 + 0.1 * (1.01 - lowest))
+    plots[0].set_ylabel(f"AUROC, {training.judges}", fontsize=8)
+    handles, labels = plots[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, frameon=False, ncols=len(names), fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0)
+    )
+    figure.tight_layout()
     return _svg(figure)
 
 
-def _injected(training: Training) -> dict[str, Fault]:
-    """The faults that the candidates were judged by."""
-    faults = PROCESS_FAULTS if training.chosen.detected.keys() == PROCESS_FAULTS.keys() else FAULTS
-    return {name: faults[name] for name in training.chosen.detected}
+def _log_ticks(axes: Axes, values: Sequence[int]) -> None:
+    """A logarithmic axis with four numbers on it, however little the values differ."""
+    axes.set_xscale("log", base=2)
+    low, high = 0.9 * min(values), 1.1 * max(values)
+    digits = 1 - int(np.floor(np.log10(low)))
+    ticks = np.unique(np.round(np.geomspace(low, high, 6)[1:-1], digits))
+    axes.set_xticks(ticks, [_plain(tick, 0) for tick in ticks.tolist()])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(low, high)
+
+
+def _join_front(axes: Axes, training: Training, cost: str) -> None:
+    """The best quality to be had at each cost, as a stair, and the chosen candidate's ring."""
+    by_cost = sorted(training.candidates, key=lambda candidate: (getattr(candidate.cost, cost), -candidate.quality))
+    best = np.maximum.accumulate([candidate.quality for candidate in by_cost])
+    axes.step([getattr(candidate.cost, cost) for candidate in by_cost], best, where="post", color=_INK, lw=0.8)
+    axes.plot(getattr(training.chosen.cost, cost), training.chosen.quality, "o", ms=13, mfc="none", mec=_LIMIT, mew=1.6)
+
+
+def _front_and_chosen(training: Training) -> list[Candidate]:
+    shown = {id(candidate): candidate for candidate in (*pareto_front(training.candidates), training.chosen)}
+    return sorted(shown.values(), key=lambda candidate: (-candidate.quality, candidate.cost.flash))
+
+
+def _judged_by(training: Training) -> list[tuple[str, str, float]]:
+    """What the candidates were judged by: (fault, what it is, share of its windows that the chosen one finds)."""
+    detected = training.chosen.detected
+    known: Mapping[str, Fault] = {}
+    if training.validation is None:
+        known = PROCESS_FAULTS if detected.keys() == PROCESS_FAULTS.keys() else FAULTS
+    return [(name, known[name].says if name in known else "labelled", share) for name, share in detected.items()]
 
 
 def report_html(training: Training, scored: Sequence[Scored], evaluation: Evaluation) -> str:
@@ -170,7 +212,12 @@ def report_html(training: Training, scored: Sequence[Scored], evaluation: Evalua
         "score_over_time": _score_over_time(scored),
         "distribution": _distribution(training, scored),
         "contributions": _contributions(training, scored),
-        "faults": _injected(training),
+        "faults": _judged_by(training),
         "front": _front(training),
+        "pareto": _front_and_chosen(training),
+        "tried": sorted(training.candidates, key=lambda c: (c.family.name, c.plan.name, -c.quality)),
+        "distilled": distilled_rows(training),
+        "dear": DEAR,
+        "sizes_of": sizes_of,
     }
     return environment.get_template("report.html").render(values)

@@ -28,8 +28,9 @@ from .modelfile import Decision, Golden, ModelParts, build
 from .pipeline import Pipeline, cut_windows
 from .recording import RecordingReader
 from .search import Found, Preference, search
+from .validation import Validation, check_choice, split_labels
 
-__all__ = ["LEAST_WINDOWS", "Candidate", "Options", "Training", "default_hop", "default_window", "train"]
+__all__ = ["DEAR", "LEAST_WINDOWS", "Candidate", "Options", "Training", "default_hop", "default_window", "train"]
 
 Progress = Callable[[str, float], None]
 
@@ -37,7 +38,8 @@ LEAST_WINDOWS = 20
 _HARDLY_ANYTHING = 0.1
 # Found more of the injected faults than others, and fewer of real ones (a fan at many speeds): auto leaves it out.
 _ONLY_ASKED_FOR = ("prototypes",)
-_DEAR = 0.01  # AUROC lost by quantization
+DEAR = 0.01
+"""Loss of AUROC by quantization from which on training warns."""
 _DAY, _LONGEST_DAY = 86400, 288  # s, samples
 _PROCESS_WINDOW = 40
 _PROCESS_TOLERANCE = 0.15  # AUROC
@@ -51,7 +53,8 @@ class Options:
     window and hop in samples (None: chosen from the rate); budget: false alarms; baseline: how fast the slow baseline
     follows, in standard deviations a window (0: none; None: chosen, for slow sensors); apart: the windows do not
     follow one another, so that nothing may be remembered from one to the next; limits: of the board; workers: processes
-    that search, None: one a core; distill: the teacher whose score is learned, see distill.py.
+    that search, None: one a core; distill: the teacher whose score is learned, see distill.py; choose_by: what judges
+    the candidates, of validation.CHOICES.
     """
 
     family: str = "auto"
@@ -67,13 +70,16 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     workers: int | None = None
     distill: str = ""
+    choose_by: str = "injected"
 
 
 @dataclass(frozen=True)
 class Training:
     """All that training found; what a model directory and its report are written from.
 
-    teacher_quality: of the teacher, where there was one, as Candidate.quality.
+    teacher_quality: of the teacher, where there was one, as Candidate.quality; teacher_size: its bytes, where it can be
+    saved; validation: the labelled faults that the
+    model was chosen by, None where injected ones did.
     """
 
     model: bytes
@@ -85,6 +91,13 @@ class Training:
     warnings: tuple[str, ...]
     reason: str
     teacher_quality: float | None = None
+    teacher_size: int | None = None
+    validation: Validation | None = None
+
+    @property
+    def judges(self) -> str:
+        """What the candidates were judged by, as a table names it."""
+        return "injected faults" if self.validation is None else "labelled faults of the validation part"
 
     @property
     def calibration(self) -> Calibration:
@@ -166,6 +179,15 @@ def _selected(faulty: Mapping[str, Faulty], plan: Plan) -> dict[str, Faulty]:
     return {fault: each.select(plan.columns) for fault, each in faulty.items()}
 
 
+def _validation(readers: Sequence[RecordingReader], windows: WindowSet, options: Options) -> Validation | None:
+    """The labelled faults to choose by, where that was asked for."""
+    if options.choose_by == "injected":
+        return None
+    stateful = options.family in FAMILIES and FAMILIES[options.family].stateful
+    remembers = not options.apart and (is_process(readers[0].rate) or stateful)
+    return split_labels(windows, options.apart, remembers)
+
+
 def _golden(windows: NDArray[np.int16], pipeline: Pipeline, seed: int) -> list[Golden]:
     """A window as recorded, and one with injected impulses: both sides of the threshold as a rule."""
     pair = np.stack([windows[0], inject(windows[:1], "impulses", seed)[0]])
@@ -174,11 +196,12 @@ def _golden(windows: NDArray[np.int16], pipeline: Pipeline, seed: int) -> list[G
     return [Golden(w, f, int(s)) for w, f, s in zip(pair, features, scores, strict=True)]
 
 
-def _why(found: Found, limits: Limits) -> str:
+def _why(found: Found, limits: Limits, validation: Validation | None) -> str:
     chosen, count = found.chosen, len(found.candidates)
     best = max(candidate.quality for candidate in found.fitting)
+    what = "windows with an injected fault" if validation is None else "the labelled faults that it was chosen by"
     text = (
-        f"{chosen.family.name} on {chosen.plan.name} features tells windows with an injected fault from held-out "
+        f"{chosen.family.name} on {chosen.plan.name} features tells {what} from held-out "
         f"normal ones with an AUROC of {chosen.quality:.3f}"
     )
     if count == 1:
@@ -191,16 +214,21 @@ def _why(found: Found, limits: Limits) -> str:
     return f"{text}, as good as the best of {among} ({best:.3f}) and simpler"
 
 
-def _doubts(chosen: Candidate, windows: WindowSet) -> list[str]:
+def _doubts(chosen: Candidate, windows: WindowSet, validation: Validation | None) -> list[str]:
     """A warning where quantization cost much, and where normal data are so unlike one another that the threshold had
     to go out of reach."""
-    if chosen.float_quality - chosen.quality > _DEAR:
+    if chosen.float_quality - chosen.quality > DEAR:
         return [
-            f"quantization costs {chosen.float_quality - chosen.quality:.3f} of AUROC on injected faults; another "
-            "--family or fewer --features lose less"
+            f"quantization costs {chosen.float_quality - chosen.quality:.3f} of AUROC on "
+            f"{'injected' if validation is None else 'labelled'} faults; another --family or fewer --features lose less"
         ]
     if chosen.mean_detected >= _HARDLY_ANYTHING:
         return []
+    if validation is not None:
+        return [
+            f"at its threshold the model finds only {chosen.mean_detected:.0%} of the faults that it was chosen by; "
+            "allow more --false-alarms, or record more normal data"
+        ]
     highest = int(np.argmax(np.concatenate(chosen.held_out)))
     for stretch in windows.normal:
         if highest < len(stretch.features):
@@ -238,7 +266,8 @@ def _families(options: Options) -> list[str]:
         return list(students) if options.family == "auto" else [options.family]
     if options.family != "auto":
         return [options.family]
-    return [name for name, family in FAMILIES.items() if not family.stateful and name not in _ONLY_ASKED_FOR]
+    left_out = _ONLY_ASKED_FOR if options.choose_by == "injected" else ()
+    return [name for name, family in FAMILIES.items() if not family.stateful and name not in left_out]
 
 
 def _preference(reader: RecordingReader) -> Preference:
@@ -265,6 +294,7 @@ def train(
     Raises InputError where the recordings cannot be trained on.
     """
     report = progress or (lambda stage, share: None)
+    check_choice(options.choose_by, readers)
     rate = readers[0].rate
     window = options.window or default_window(rate)
     hop = options.hop or default_hop(rate, window)
@@ -274,7 +304,8 @@ def train(
         readers, every, window, hop, options.seed, lambda share: report("features", share), is_process(rate)
     )
     _check(windows)
-    faulty = _faulty(windows, every, options)
+    validation = _validation(readers, windows, options)
+    faulty = _faulty(windows, every, options) if validation is None else validation.faulty
     found = search(
         windows,
         _plans(readers[0], sets, options),
@@ -283,12 +314,14 @@ def train(
         options.limits,
         options.workers,
         lambda share: report("families", share),
-        _preference(readers[0]),
+        _preference(readers[0]) if validation is None else Preference(),
     )
     chosen = found.chosen
     windows = windows.select(chosen.plan.columns)
-    teacher = teacher_quality(windows, _selected(faulty, chosen.plan), chosen.plan) if options.distill else None
-    warnings += _doubts(chosen, windows)
+    teacher: tuple[float | None, int | None] = (None, None)
+    if options.distill:
+        teacher = teacher_quality(windows, _selected(faulty, chosen.plan), chosen.plan)
+    warnings += _doubts(chosen, windows, validation)
     parts = ModelParts(
         family=chosen.family.number,
         channels=readers[0].channels,
@@ -305,8 +338,10 @@ def train(
     draft = Pipeline(parse(build(parts)))
     model = build(replace(parts, golden=_golden(windows.samples, draft, options.seed)))
     pipeline = Pipeline(parse(model))
-    why = _why(found, options.limits)
-    return Training(model, pipeline, options, chosen, found.candidates, windows, tuple(warnings), why, teacher)
+    why = _why(found, options.limits, validation)
+    return Training(
+        model, pipeline, options, chosen, found.candidates, windows, tuple(warnings), why, *teacher, validation
+    )
 
 
 def _meta(reader: RecordingReader, options: Options, chosen: Candidate) -> dict[str, str]:

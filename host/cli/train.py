@@ -46,6 +46,9 @@ def command(
     distill: Annotated[
         str, typer.Option(help="Learn the score of this teacher: isolation_forest, one_class_svm, pyod.models.knn.KNN.")
     ] = "",
+    choose_by: Annotated[
+        str, typer.Option(help="injected: faults put into your normal data; labels: the earlier labelled faults.")
+    ] = "injected",
     jobs: Annotated[int | None, typer.Option(help="Processes that search; by default one a core.", min=1)] = None,
     name: Annotated[str, typer.Option(help="Name of the model; by default the recording's.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed and data, same model.")] = 0,
@@ -71,7 +74,7 @@ def command(
     options = Options(
         family=family, window=window, hop=hop, budget=parse_budget(false_alarms), decision=_decision(votes, holdoff),
         features=features, seed=seed, name=name, limits=_limits(board, flash, ram, latency), workers=jobs,
-        distill=distill,
+        distill=distill, choose_by=choose_by,
     )  # fmt: skip
     readers = open_all(
         recordings, rate=rate, channels=channels, label_column=label_column, scale=scale, allow_gaps=allow_gaps
@@ -127,18 +130,15 @@ def _print(training: Training, out: Path, summary: dict) -> None:
         f"{windows.rate:g} Hz, {len(pipeline.features)} features of {len(pipeline.channels)} channels.",
     )
     say(f"Chosen: {training.reason}.")
-    if training.teacher_quality is not None:
-        say(
-            f"Teacher {training.options.distill}: AUROC {training.teacher_quality:.3f}; student before quantization "
-            f"{training.chosen.float_quality:.3f}, as on the board {training.chosen.quality:.3f}, "
-            f"{training.chosen.size} bytes.",
-        )
+    if training.validation is not None:
+        say(f"The model was {training.validation.text}.")
     say(f"Threshold: {training.calibration.statement}")
     evaluation = summary.get("evaluation")
     if evaluation and evaluation["faulty_windows"]:
         found = [d for d in evaluation["detections"] if d["delay"] is not None]
         say(
-            f"On the labelled faults of these recordings: AUROC {_number(evaluation['auroc'])}, "
+            f"On the labelled faults {'outside that part' if training.validation else 'of these recordings'}: "
+            f"AUROC {_number(evaluation['auroc'])}, "
             f"F1 {_number(evaluation['f1'])}, {len(found)} of {len(evaluation['detections'])} detected.",
         )
     for warning in training.warnings:
@@ -147,23 +147,36 @@ def _print(training: Training, out: Path, summary: dict) -> None:
 
 
 def _print_candidates(training: Training) -> None:
-    """The chosen one, and the front of what is possible: nothing tried is better in one thing and worse in none."""
+    """The front of what is possible, what quantization costs each family, and what a student learned."""
+    from offbeat.train.card import distilled_rows, sizes_of
     from offbeat.train.search import pareto_front
 
     front = pareto_front(training.candidates)
     shown = sorted({id(c): c for c in (*front, training.chosen)}.values(), key=lambda candidate: -candidate.quality)
+    judged = f"AUROC, {'injected' if training.validation is None else 'labelled'} faults"
     rows = [
-        (c.family.name, ", ".join(f"{key} {value}" for key, value in c.family.settings.items()) or "-", c.plan.name,
-         f"{c.size} B", f"{c.quality:.3f}", f"{c.float_quality:.3f}", f"{c.mean_detected:.0%}", c.calibration.alarms,
-         f"{c.float_error:.1f}", f"{c.cost.flash} B", f"{c.cost.ram} B", c.cost.instructions,
-         "chosen" if c is training.chosen else "")
+        (c.family.name, sizes_of(c), c.plan.name, f"{c.quality:.3f}", f"{c.mean_detected:.0%}", c.calibration.alarms,
+         f"{c.cost.flash} B", f"{c.cost.ram} B", c.cost.instructions, "chosen" if c is training.chosen else "")
         for c in shown
     ]  # fmt: skip
     columns = (
-        "family", "size", "features", "parameters", "AUROC, injected faults", "in float", "found",
-        "false alarms held out", "integer error (of 256)", "flash", "RAM", "instructions", "",
+        "family", "size", "features", judged, "found", "false alarms held out", "flash", "RAM", "instructions", "",
     )  # fmt: skip
-    table(f"Families tried: the front of {len(training.candidates)} (instructions estimated)", columns, rows)
+    table(f"The Pareto front of {len(training.candidates)} candidates (instructions estimated)", columns, rows)
+    best = sorted({c.family.name: c for c in sorted(training.candidates, key=lambda c: c.quality)}.items())
+    best = [(name, training.chosen if name == training.chosen.family.name else c) for name, c in best]
+    kept = [
+        (name, c.plan.name, f"{c.size} B", f"{c.float_quality:.4f}", f"{c.quality:.4f}", f"{c.float_f1:.3f}",
+         f"{c.f1:.3f}", f"{c.float_error:.1f} of 256")
+        for name, c in best
+    ]  # fmt: skip
+    heads = ("family", "features", "parameters", "AUROC, float", "integer", "F1, float", "integer", "score error")
+    say("")
+    table("Before and after quantization, the best of each family", heads, kept)
+    distilled = distilled_rows(training)
+    if distilled:
+        say("")
+        table("Distillation", ("", judged, "F1", "size"), distilled)
 
 
 def _number(value: float | None) -> str:
