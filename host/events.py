@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
+from offbeat.train.pipeline import merged_reasons
+
 from .errors import BoardError
 from .lines import Line
 
@@ -183,7 +185,8 @@ def _known(line: Line) -> Event | None:
 
 
 def _reasons(fields: dict[str, str]) -> tuple[tuple[str, int], ...]:
-    """Features with their contributions; one whose name had no room in the line goes by its number."""
+    """Features with their contributions; one whose name had no room in the line goes by its number, and those of a
+    channel that never moved in training go by its name, added up."""
     names = fields.get("names", "").split(",") if fields.get("names") else []
     reasons = []
     for place, part in enumerate(fields.get("why", "").split(",")):
@@ -193,4 +196,4 @@ def _reasons(fields: dict[str, str]) -> tuple[tuple[str, int], ...]:
         except ValueError:
             continue
         reasons.append((names[place] if place < len(names) else f"feature {index}", value))
-    return tuple(reasons)
+    return tuple(merged_reasons(reasons))

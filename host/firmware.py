@@ -14,7 +14,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from offbeat.device import VERSION, link
-from offbeat.device.fit import feature_names, misfit
+from offbeat.device.fit import misfit, reason_names
 from offbeat.device.modelfile import Model, ModelError, parse
 from offbeat.train.errors import InputError
 from offbeat.train.export import c
@@ -153,7 +153,7 @@ def _values(board: FirmwareBoard, model: Model, source: Source, unique: str) -> 
         "rate": f"{rate // 1000}.{rate % 1000:03d}",
         "millihertz": rate,
         "channels": channels,
-        "features": [link.quote(name) for name in feature_names(model)],
+        "features": [link.quote(name) for name in reason_names(model)],
         "why_idle": link.quote(misfit(model, about)),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice, pairwise
 
 import numpy as np
@@ -14,7 +14,7 @@ from .modelfile import Standardize
 from .recording import RecordingReader
 from .spectrum import band_edges
 
-__all__ = ["FEATURE_SETS", "feature_sets", "is_process", "least_deviations", "scale_features"]
+__all__ = ["FEATURE_SETS", "feature_sets", "is_process", "least_deviations", "scale_features", "still_channels"]
 
 _BANDS = 5
 _VIBRATION_UNITS = {"g", "mg", "m/s2", "m/s^2", "m/s²", "mm/s", "um", "pa", "count", "counts"}
@@ -104,7 +104,8 @@ def feature_sets(
         raise InputError(f"--features {asked} is no set of features; choose auto, {', '.join(FEATURE_SETS)}")
     reader = readers[0]
     counts = np.concatenate([block.counts for block in islice(reader.blocks(), 4)]).astype(np.int32)
-    warnings = _constant_channels(reader, counts)
+    _refuse_constant(reader, counts)
+    warnings = []
     slow = _slow_channels(reader, counts)
     names = [asked] if asked != "auto" else list(_of_slow(reader.rate) if all(slow) else _TRIED)
     if asked != "auto":
@@ -114,23 +115,23 @@ def feature_sets(
     return {name: _set_of(name, window, slow) for name in names}, warnings
 
 
-def _constant_channels(reader: RecordingReader, counts: Int32) -> list[str]:
-    """A warning for each constant channel. Raises InputError where all are."""
-    warnings = []
-    for channel, name in enumerate(reader.channels):
-        own = counts[:, channel]
-        if (own == own[0]).all():
-            state = "all zeros" if own[0] == 0 else "constant"
-            warnings.append(
-                f"channel {name} is {state} at the start of {reader.path}: is the sensor connected? "
-                "It is watched, and any movement will be an alarm"
-            )
-    if len(warnings) == len(reader.channels):
+def _refuse_constant(reader: RecordingReader, counts: Int32) -> None:
+    """Raise InputError where all channels are constant."""
+    if (counts == counts[0]).all():
         raise InputError(
             f"{reader.path}: every channel is constant, so there is nothing to learn; check the sensor's wiring "
             "and record again"
         )
-    return warnings
+
+
+def still_channels(names: Sequence[str], still: Mapping[int, int]) -> list[str]:
+    """A warning for each channel that never moves in normal data; still: their numbers, and the counts they rest at."""
+    return [
+        f"channel {names[channel]} is {'all zeros' if level == 0 else 'constant'} in all normal data: is the sensor "
+        f"connected? It is watched, and an alarm comes when it moves clearly, with the reason 'unseen channel "
+        f"{names[channel]}'"
+        for channel, level in still.items()
+    ]
 
 
 _TEMPERATURE_UNITS = {"degc", "°c", "c", "celsius", "k"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class WindowSet:
 
     stretches: all windows; normal: those to learn from; samples: int16 [<= 256, N, C] normal windows, evenly
     spread; segments: int16 [<= 24, 3N, C] normal runs of three windows, for a slow sensor, whose faults grow over
-    windows; seconds: of all recordings.
+    windows; seconds: of all recordings; still: channels that move in no normal window, and the counts they rest at.
     """
 
     window: int
@@ -53,6 +53,7 @@ class WindowSet:
     samples: NDArray[np.int16]
     segments: NDArray[np.int16]
     seconds: float
+    still: Mapping[int, int] = field(default_factory=dict)
 
     def select(self, columns: Sequence[int]) -> WindowSet:
         """The same windows with some of their features."""
@@ -206,6 +207,25 @@ def _evenly(kept: list[NDArray[np.int16]], most: int, length: int, channels: int
     return np.stack(chosen) if chosen else np.zeros((0, length, channels), dtype=np.int16)
 
 
+class _Still:
+    """Channels that have not moved yet, with the count at which they rest; None before the first window."""
+
+    def __init__(self, channels: int) -> None:
+        self.levels: dict[int, int | None] = dict.fromkeys(range(channels))
+
+    def see(self, windows: NDArray[np.int16]) -> None:
+        for channel, level in list(self.levels.items()):
+            own = windows[:, :, channel]
+            first = own[0, 0] if level is None else level
+            if (own == first).all():
+                self.levels[channel] = int(first)
+            else:
+                del self.levels[channel]
+
+    def known(self) -> dict[int, int]:
+        return {channel: level for channel, level in self.levels.items() if level is not None}
+
+
 def collect(
     readers: Sequence[RecordingReader],
     features: Sequence[Feature],
@@ -223,6 +243,7 @@ def collect(
     kept: list[NDArray[np.int16]] = []
     segments: list[NDArray[np.int16]] = []
     stretches: list[Stretch] = []
+    still = _Still(len(readers[0].channels))
     seconds = 0.0
     for number, reader in enumerate(readers):
         seen = 0
@@ -231,6 +252,8 @@ def collect(
             nonlocal seen
             seen = int(last) + window
             chosen = np.flatnonzero(good)
+            if still.levels and len(chosen):
+                still.see(windows if len(chosen) == len(good) else windows[chosen])
             if len(chosen) > 32:
                 chosen = np.sort(generator.choice(chosen, 32, replace=False))
             kept.extend(np.array(windows[i]) for i in chosen)
@@ -251,4 +274,5 @@ def collect(
     channels = len(readers[0].channels)
     samples = _evenly(kept, _SAMPLE_WINDOWS, window, channels)
     runs = _evenly(segments, _SEGMENTS, 3 * window, channels)
-    return WindowSet(window, hop, readers[0].rate, tuple(stretches), tuple(normal), samples, runs, seconds)
+    rate = readers[0].rate
+    return WindowSet(window, hop, rate, tuple(stretches), tuple(normal), samples, runs, seconds, still.known())

@@ -6,7 +6,7 @@ It is made from a parsed model file, so what it computes is what that very file 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from .families import Family, by_number
 from .features import KINDS, Feature, extract
 from .modelfile import Decision, Standardize
 
-__all__ = ["Pipeline", "Verdicts", "cut_windows", "standardized", "without_baseline"]
+__all__ = ["Pipeline", "Verdicts", "cut_windows", "merged_reasons", "standardized", "without_baseline"]
 
 
 def cut_windows(counts: NDArray[np.int16], window: int, hop: int) -> NDArray[np.int16]:
@@ -69,6 +69,14 @@ class Verdicts:
     alarm: NDArray[np.bool_]
 
 
+def merged_reasons(reasons: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Reasons of an alarm with those of one name added up, in order of their first."""
+    merged: dict[str, int] = {}
+    for name, contribution in reasons:
+        merged[name] = merged.get(name, 0) + contribution
+    return list(merged.items())
+
+
 class Pipeline:
     """A model file at work in NumPy."""
 
@@ -83,6 +91,11 @@ class Pipeline:
             tuple(names) if len(names) == model.channels else tuple(f"channel{i}" for i in range(model.channels))
         )
         self.names = tuple(feature.name(self.channels) for feature in self.features)
+        unseen = [model.unseen_channel(j) for j in range(len(self.features))]
+        self.reason_names = tuple(
+            name if dead < 0 else f"unseen channel {self.channels[dead]}"
+            for name, dead in zip(self.names, unseen, strict=True)
+        )
         self.sine = np.frombuffer(model.sine, "<i2")
         self.standardize = tuple(
             Standardize(*struct.unpack_from("<iHBB", model.standardize, 8 * j)) for j in range(len(self.features))
@@ -121,11 +134,11 @@ class Pipeline:
         scores = self.family.score(self.vectors(features))
         return Verdicts(features, scores, alarms(scores, self.decision))
 
-    def reasons(self, parts: Int32, most: int = 3) -> Iterator[tuple[str, int]]:
+    def reasons(self, parts: Int32, most: int = 3) -> list[tuple[str, int]]:
         """The features that push one window's score up, largest first: (name, contribution).
 
-        parts: int32 [F], the window's row of ``contributions()``.
+        parts: int32 [F], the window's row of ``contributions()``; features of a channel that never moved in training
+        go by its name, together.
         """
-        for j in np.argsort(-parts, kind="stable")[:most]:
-            if parts[j] > 0:
-                yield self.names[j], int(parts[j])
+        largest = [int(j) for j in np.argsort(-parts, kind="stable")[:most] if parts[j] > 0]
+        return merged_reasons((self.reason_names[j], int(parts[j])) for j in largest)

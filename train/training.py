@@ -17,7 +17,7 @@ from .boards import Limits
 from .budget import Budget, parse_budget
 from .calibrate import Calibration
 from .candidate import Candidate, Faulty, Plan, teacher_quality
-from .choose import feature_sets, is_process, least_deviations
+from .choose import feature_sets, is_process, least_deviations, still_channels
 from .dataset import WindowSet, collect
 from .distill import STUDENTS
 from .errors import InputError
@@ -304,6 +304,7 @@ def train(
         readers, every, window, hop, options.seed, lambda share: report("features", share), is_process(rate)
     )
     _check(windows)
+    warnings += still_channels(readers[0].channels, windows.still)
     validation = _validation(readers, windows, options)
     faulty = _faulty(windows, every, options) if validation is None else validation.faulty
     found = search(
@@ -332,7 +333,7 @@ def train(
         standardize=chosen.scales,
         parameters=chosen.family.parameters(),
         decision=options.decision,
-        meta=_meta(readers[0], options, chosen),
+        meta=_meta(readers[0], options, chosen, windows.still),
         baseline=tuple(chosen.plan.slew.tolist()),
     )
     draft = Pipeline(parse(build(parts)))
@@ -344,8 +345,10 @@ def train(
     )
 
 
-def _meta(reader: RecordingReader, options: Options, chosen: Candidate) -> dict[str, str]:
+def _meta(reader: RecordingReader, options: Options, chosen: Candidate, still: Mapping[int, int]) -> dict[str, str]:
+    unseen = {"unseen": ",".join(map(str, still))} if still else {}
     return {
+        **unseen,
         "name": options.name or Path(str(reader.path)).stem,
         "sensor": reader.sensor,
         "units": ",".join(reader.units),

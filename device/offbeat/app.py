@@ -11,7 +11,7 @@ from array import array
 from . import VERSION, modelfile
 from .commands import LINE, Listener
 from .detector import Detector, Ring
-from .fit import feature_names, misfit
+from .fit import misfit, reason_names
 from .kernels import VIPER
 from .lines import LineWriter
 from .link import quote
@@ -44,7 +44,7 @@ class App:
             self.ring = Ring(model.channels, model.window, model.hop)
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
-        self._names = [quote(name).encode() for name in feature_names(model)] if self.detector else []
+        self._names = [quote(name).encode() for name in reason_names(model)] if self.detector else []
         self._started = time.ticks_ms()
         self._last_health = self._started
         self._seconds_up = 0

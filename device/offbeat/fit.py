@@ -1,4 +1,4 @@
-"""Whether a model fits a sensor, and what its features are called: one source for the board and the host."""
+"""Whether a model fits a sensor, and what its features and alarms are called: one source for the board and the host."""
 
 from . import modelfile
 
@@ -39,6 +39,17 @@ def feature_names(model):
         elif kind == modelfile.CORRELATION:
             name += "(%s)" % (channels[first] if first < len(channels) else str(first))
         names.append(name)
+    return names
+
+
+def reason_names(model):
+    """What an alarm names for each feature: the feature, or the channel that never moved in training."""
+    channels = model.meta.get("channels", "").split(",")
+    names = feature_names(model)
+    for j in range(len(names)):
+        unseen = model.unseen_channel(j)
+        if unseen >= 0:
+            names[j] = "unseen channel " + (channels[unseen] if unseen < len(channels) else str(unseen))
     return names
 
 

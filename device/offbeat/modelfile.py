@@ -74,6 +74,14 @@ class Model:
         """Name of the model, free text of its meta section."""
         return self.meta.get("name", "")
 
+    def unseen_channel(self, j):
+        """The channel of feature j that never moved in training, by which an alarm's reason names it; -1: none."""
+        kind, channel, other, _ = self.features[j]
+        unseen = self.meta.get("unseen", "").split(",")
+        if str(channel) in unseen:
+            return channel
+        return other if kind == CORRELATION and str(other) in unseen else -1
+
     def golden_windows(self):
         """Golden vectors as tuples (features bytes: int32 x F, score, window bytes: int16 x N x C)."""
         return golden_windows(self.golden, len(self.features), self.window * self.channels)

@@ -78,6 +78,11 @@ def _golden(model: Model) -> list[dict[str, Any]]:
     ]
 
 
+def _unseen(model: Model) -> set[int]:
+    """Channels that never moved in training."""
+    return {model.unseen_channel(j) for j in range(len(model.features))} - {-1}
+
+
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(  # noqa: S701  C, not HTML: text from files goes through _plain
         loader=jinja2.PackageLoader("offbeat.train"),
@@ -96,6 +101,8 @@ def _values(model: Model) -> dict[str, Any]:
         "version": VERSION,
         "model": model,
         "names": pipeline.names,
+        "reason_names": pipeline.reason_names,
+        "unseen": sum(1 << int(channel) for channel in _unseen(model)),
         "channels": pipeline.channels,
         "features": model.features,
         "scales": pipeline.standardize,

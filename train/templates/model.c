@@ -63,6 +63,12 @@ const char *const offbeat_feature_names[OFFBEAT_MODEL_FEATURES] = {
     "{{ name | plain }}",
 {% endfor %}
 };
+
+const char *const offbeat_reason_names[OFFBEAT_MODEL_FEATURES] = {
+{% for name in reason_names %}
+    "{{ name | plain }}",
+{% endfor %}
+};
 #endif
 {% if golden %}
 

@@ -17,6 +17,9 @@ extern "C" {
 #define OFFBEAT_MODEL_WORK {{ model.window * (2 if correlated else 1) }}
 #define OFFBEAT_MODEL_VECTOR {{ (features | length) * (3 if slew else 1) + room }}
 #define OFFBEAT_MODEL_GOLDEN {{ golden | length }}
+/* Bit c: channel c never moved in training, so that whatever moves there is an alarm that says more of the sensor than
+ * of the machine. */
+#define OFFBEAT_MODEL_UNSEEN UINT32_C(0x{{ "%x" | format(unseen) }})
 
 /* Channels: {% for name in channels %}{{ loop.index0 }} {{ name | plain }}{{ ", " if not loop.last }}{% endfor %}.
  * Features:
@@ -27,9 +30,11 @@ extern "C" {
 extern const offbeat_model offbeat_the_model;
 
 #ifdef OFFBEAT_NAMES
-/* The names above, for a log; compiled in with OFFBEAT_NAMES. */
+/* The names above, for a log; compiled in with OFFBEAT_NAMES. An alarm's reasons are told by offbeat_reason_names: a
+ * feature of a channel that never moved in training goes there as "unseen channel NAME". */
 extern const char *const offbeat_channel_names[OFFBEAT_MODEL_CHANNELS];
 extern const char *const offbeat_feature_names[OFFBEAT_MODEL_FEATURES];
+extern const char *const offbeat_reason_names[OFFBEAT_MODEL_FEATURES];
 #endif
 
 #if OFFBEAT_MODEL_GOLDEN > 0 && defined(OFFBEAT_GOLDEN)
