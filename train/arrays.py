@@ -41,6 +41,7 @@ class ArrayReader(RecordingReader):
         self.scale_origins = (Origin.STATED,) * counts.shape[1]
         self.rate = rate
         self.has_labels = False
+        self.suspects = ()
         self._counts = counts
 
     def blocks(self, rows: int = _ROWS) -> Iterator[Block]:

@@ -9,6 +9,7 @@ from .calibrate import rate_bound
 from .check_levels import Levels
 from .check_report import Finding
 from .limits import time_in_words
+from .recording_labels import MOST_LABELS, named_like_labels
 from .training import LEAST_WINDOWS
 
 __all__ = ["MOST_CHANNELS", "amount", "channel_count", "labels", "looks_like_labels", "sampling_rate"]
@@ -17,8 +18,6 @@ MOST_CHANNELS = 32  # of the model file, docs/model-file.md
 _LEAST_SECONDS = 60.0  # loads and speeds wander over seconds to tens of seconds: less shows no normal running
 _SLOWEST = 1 / 3600  # Hz
 
-_LABEL_WORDS = ("label", "anomaly", "anomalous", "fault", "class", "target", "state", "status", "outlier")
-_MOST_LABELS = 16
 _LONG_RUNS = 0.8  # share of the windows in which it stands still
 
 
@@ -50,10 +49,9 @@ def looks_like_labels(name: str, channel: Levels, still: float | None) -> bool:
     still: share of the windows in which it does not move, None where there is none.
     """
     levels = len(channel.seen)
-    if levels < 2 or levels > _MOST_LABELS:
+    if levels < 2 or levels > MOST_LABELS:
         return False
-    named = any(word in name.lower() for word in _LABEL_WORDS)
-    return named or (int(channel.seen[0]) == 0 and still is not None and still > _LONG_RUNS)
+    return named_like_labels(name) or (int(channel.seen[0]) == 0 and still is not None and still > _LONG_RUNS)
 
 
 def labels(has_labels: bool, rows: Mapping[str, int], channels: Sequence[str], suspects: Sequence[str]) -> Finding:

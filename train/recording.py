@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .recording_labels import MOST_LABELS, label_like, named_like_labels, text_column
 from .recording_scale import CountScale, Origin
-from .recording_table import Source, Table
+from .recording_table import ColumnError, Source, Table
 from .recording_time import TimeCheck, measure_pace, settle_rate
 from .recording_write import write_csv_rows
 
@@ -26,6 +27,7 @@ __all__ = [
     "RecordingReader",
     "channel_ranges",
     "check_compatible",
+    "columns_of",
     "common_scales",
     "normal_mask",
     "open_recording",
@@ -56,6 +58,7 @@ class ReadOptions(TypedDict, total=False):
     channels: Sequence[str] | None
     scale: Mapping[str, float] | None
     allow_gaps: bool
+    label_optional: bool
     progress: Progress | None
 
 
@@ -101,7 +104,8 @@ class RecordingReader:
 
     path; channels: names; rate: Hz; sensor: its name or ""; units: "" where unknown; scales: unit per count of each
     channel, 1.0 where a column holds counts of unknown worth; scale_origins: where each scale comes from;
-    has_labels. All are known before the bulk is read.
+    has_labels; suspects: channels that nobody chose, and that look like labels by name and values. All are known before
+    the bulk is read.
     """
 
     def __init__(self, source: Source, options: ReadOptions) -> None:
@@ -118,6 +122,8 @@ class RecordingReader:
         given = options["scale"] or {}
         self._scale = CountScale(self.path, source.place, self.channels, header.scales, given)
         self._segments: list[tuple[int, int]] | None = None
+        self._chosen = options["channels"] is not None
+        self.suspects: tuple[str, ...] = ()
         times = self._look()
         self.scales = self._scale.scales
         self.scale_origins = self._scale.origins
@@ -131,10 +137,11 @@ class RecordingReader:
         beside = (self._time, self._label)
         wanted = tuple(options["channels"] or ())
         # A file may do without t and label; another name was asked for by the one who reads.
-        asked = [name for name, usual in zip(beside, ("t", "label"), strict=True) if name != usual]
+        asked = [self._time] * (self._time != "t")
+        asked += [self._label] * (self._label != "label" and not options["label_optional"])
         for name in (*wanted, *asked):
             if name not in names:
-                raise InputError(f"{self.path} has no column {name!r}; its columns are {', '.join(names)}")
+                raise self._missing(name)
         for i, name in enumerate(wanted):
             if name in beside or name in wanted[:i]:
                 why = "is the column of times or of labels" if name in beside else "is named twice"
@@ -148,12 +155,41 @@ class RecordingReader:
                 "with --channels"
             )
 
+    def _missing(self, name: str) -> InputError:
+        names = self._source.header.names
+        found = f"{self.path} has no column {name!r}; its columns are {', '.join(names)}"
+        if name == self._label:
+            alike = label_like(self._source, [other for other in names if other != self._time])
+            if alike:
+                found += f", of which {' and '.join(alike)} look{'s' * (len(alike) == 1)} like labels"
+        return InputError(found)
+
+    def _explained(self, error: ColumnError) -> InputError:
+        """Of a column of words, what it may be; else what was said."""
+        if self._chosen or error.column not in self.channels:
+            return error
+        others = [name for name in self.channels if name != error.column]
+        return InputError(text_column(self._source, error.column, others, self.has_labels) or str(error))
+
+    def _suspects(self, table: Table, first: int) -> tuple[str, ...]:
+        """Channels that nobody chose whose name says labels, and whose first rows hold few whole numbers."""
+        if self._chosen:
+            return ()
+        found = []
+        for name, values in zip(self.channels, table.numbers[:, first:].T, strict=True):
+            if named_like_labels(name) and len(np.unique(values)) <= MOST_LABELS and (values == np.rint(values)).all():
+                found.append(name)
+        return tuple(found)
+
     def _tables(self, rows: int, labels: bool) -> Iterator[Table]:
         numbers = [*([self._time] if self._has_time else []), *self.channels]
-        for table in self._source.tables(rows, numbers, self._label if labels else None):
-            yield table
-            if self._progress:
-                self._progress(table.done, self._source.size)
+        try:
+            for table in self._source.tables(rows, numbers, self._label if labels else None):
+                yield table
+                if self._progress:
+                    self._progress(table.done, self._source.size)
+        except ColumnError as error:
+            raise self._explained(error) from None
 
     def _look(self) -> NDArray[np.float64]:
         """Settle the scales, from the file's start or, for decimals without a scale, from all of it.
@@ -165,6 +201,7 @@ class RecordingReader:
         for table in self._tables(_ROWS, labels=False):
             if times is None:
                 times = table.numbers[:, 0].copy() if self._has_time else np.zeros(0)
+                self.suspects = self._suspects(table, first)
             if not self._scale.watch(table.numbers[:, first:], table.decimal[first:]):
                 break
         if times is None:
@@ -216,13 +253,15 @@ def open_recording(
     channels: Sequence[str] | None = None,
     scale: Mapping[str, float] | None = None,
     allow_gaps: bool = False,
+    label_optional: bool = False,
     progress: Progress | None = None,
 ) -> RecordingReader:
     """Open a CSV or Parquet recording; what it is, is known before its bulk is read.
 
     rate: Hz, for recordings without a time column; time_column, label_column: their names; channels: columns to
     use, all others by default; scale: unit per count, by channel, of which a file need not have all; allow_gaps:
-    gaps in time split blocks instead of being refused; progress: called with (bytes done, bytes in all) in every
+    gaps in time split blocks instead of being refused; label_optional: a label_column that is not there is no error;
+    progress: called with (bytes done, bytes in all) in every
     pass over the file, of which decimals without a scale need one more. Raises InputError.
     """
     file = Path(path)
@@ -238,6 +277,7 @@ def open_recording(
         channels=channels,
         scale=scale,
         allow_gaps=allow_gaps,
+        label_optional=label_optional,
         progress=progress,
     )
     return RecordingReader(_source(file), options)
@@ -264,6 +304,11 @@ def _source(file: Path) -> Source:
     from .recording_csv import CsvSource
 
     return CsvSource(file)
+
+
+def columns_of(path: str | Path) -> tuple[str, ...]:
+    """Names of a recording's columns. Raises InputError where it is none."""
+    return _source(Path(path)).header.names
 
 
 def read_recording(path: str | Path, **options: Unpack[ReadOptions]) -> Recording:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .recording_fields import FieldError, numbers_in, split_fields, words_in
-from .recording_table import Header, Table, positive_number
+from .recording_table import ColumnError, Header, Table, positive_number
 from .recording_write import write_csv_rows
 
 __all__ = ["CsvSource", "write_csv_rows"]
@@ -160,7 +160,7 @@ class CsvSource:
             except FieldError as bad:
                 raise self._fault(bad, places) from None
             yield Table(
-                np.column_stack([values for values, _ in found]),
+                np.column_stack([values for values, _ in found]) if found else np.zeros((len(places), 0)),
                 np.array([decimal for _, decimal in found]),
                 words,
                 places,
@@ -171,7 +171,8 @@ class CsvSource:
         where = f"{self.path} line {places[bad.row]}"
         if bad.column is None:
             return InputError(f"{where} {bad.wrong}")
-        return InputError(f"{where}, column {self.header.names[bad.column]!r} {bad.wrong}")
+        name = self.header.names[bad.column]
+        return ColumnError(name, f"{where}, column {name!r} {bad.wrong}")
 
     def _blocks(self, rows: int) -> Iterator[tuple[bytes, int, int]]:
         """Blocks of whole lines, each line ended: (lines, number of the first, bytes of the file up to there)."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .recording_table import LONGEST_LABEL, Header, Table, positive_number
+from .recording_table import LONGEST_LABEL, ColumnError, Header, Table, positive_number
 
 __all__ = ["ParquetSource"]
 
@@ -107,7 +107,8 @@ class ParquetSource:
                 if not batch.num_rows:
                     continue
                 places = np.arange(start + 1, start + 1 + batch.num_rows, dtype=np.int64)
-                values = np.column_stack([self._numbers(batch.column(name), name, places) for name in numbers])
+                columns = [self._numbers(batch.column(name), name, places) for name in numbers]
+                values = np.column_stack(columns) if columns else np.zeros((len(places), 0))
                 words = None if label is None else self._words(batch.column(label), label, places)
                 start += batch.num_rows
                 yield Table(values, decimal, words, places, self.size * start // total)
@@ -121,7 +122,9 @@ class ParquetSource:
             return True
         if types.is_integer(kind):
             return False
-        raise InputError(f"{self.path}, column {name!r} holds {kind}, not numbers; convert it (times to seconds)")
+        raise ColumnError(
+            name, f"{self.path}, column {name!r} holds {kind}, not numbers; convert it (times to seconds)"
+        )
 
     def _numbers(self, column: Any, name: str, places: NDArray[np.int64]) -> NDArray[np.float64]:
         if column.null_count:

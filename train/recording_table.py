@@ -11,9 +11,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LONGEST_LABEL", "Header", "Source", "Table", "positive_number"]
+from .errors import InputError
+
+__all__ = ["LONGEST_LABEL", "ColumnError", "Header", "Source", "Table", "positive_number"]
 
 LONGEST_LABEL = 256  # characters; NumPy gives each row of a block the room of its longest label
+
+
+class ColumnError(InputError):
+    """What is wrong in a column of numbers. column: its name."""
+
+    def __init__(self, column: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.column = column
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from .inject import FAULTS, PROCESS_FAULTS, inject, inject_from
 from .modelfile import Decision, Golden, ModelParts, build
 from .pipeline import Pipeline, cut_windows
 from .recording import RecordingReader
+from .recording_labels import refuse_suspects
 from .search import Found, Preference, search
 from .validation import Validation, check_choice, split_labels
 
@@ -294,6 +295,7 @@ def train(
     Raises InputError where the recordings cannot be trained on.
     """
     report = progress or (lambda stage, share: None)
+    refuse_suspects(readers)
     check_choice(options.choose_by, readers)
     rate = readers[0].rate
     window = options.window or default_window(rate)

@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from offbeat.train.errors import InputError
-from offbeat.train.recording import RecordingReader, check_compatible, common_scales, open_recording
+from offbeat.train.recording import (
+    ReadOptions,
+    RecordingReader,
+    check_compatible,
+    columns_of,
+    common_scales,
+    open_recording,
+)
 
 __all__ = ["Channels", "Json", "Label", "Port", "Rate", "Recordings", "ScaleOption", "open_all"]
 
@@ -55,13 +62,14 @@ def open_all(
     Scales come from --scale, else from the model, else from what fits all files.
     """
     names = tuple(name.strip() for name in channels.split(",")) if channels else None
+    # Normal running is often recorded without labels: of several files, one with the column is enough.
+    optional = len(paths) > 1 and any(label_column in columns_of(path) for path in paths)
+    options = ReadOptions(rate=rate, channels=names, label_column=label_column, label_optional=optional)
     wanted = _scales(scale) or model_scales
     if wanted is None and len(paths) > 1:
-        wanted = common_scales(paths, rate=rate, channels=names, label_column=label_column)
-    readers = [
-        open_recording(path, rate=rate, channels=names, label_column=label_column, scale=wanted, allow_gaps=allow_gaps)
-        for path in paths
-    ]
+        wanted = common_scales(paths, **options)
+    options |= ReadOptions(scale=wanted, allow_gaps=allow_gaps)
+    readers = [open_recording(path, **options) for path in paths]
     check_compatible(readers)
     for name in _scales(scale) or {}:
         if name not in readers[0].channels:
