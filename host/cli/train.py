@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-EXAMPLE = "offbeat train normal.csv -o models/fan --false-alarms 1/day --flash 16K --ram 4K"
+EXAMPLE = (
+    "offbeat train normal.csv -o models/fan --false-alarms 1/day --flash 16K --ram 4K; "
+    "with labelled faults: offbeat train normal.csv faulty.csv -o models/fan --label-column state --choose-by labels; "
+    "learn from a teacher: offbeat train normal.csv -o models/fan --distill isolation_forest"
+)
 NEEDS_ARGUMENTS = True
 
 
