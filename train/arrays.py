@@ -30,9 +30,16 @@ def to_counts(values: NDArray[np.floating] | NDArray[np.integer], scales: Sequen
 
 
 class ArrayReader(RecordingReader):
-    """Counts in memory, int16 [n, C], read like a recording without gaps or labels."""
+    """Counts in memory, int16 [n, C], read like a recording without gaps; labels: str [n], None where there are none."""
 
-    def __init__(self, counts: NDArray[np.int16], rate: float, scales: Sequence[float], name: str) -> None:
+    def __init__(
+        self,
+        counts: NDArray[np.int16],
+        rate: float,
+        scales: Sequence[float],
+        name: str,
+        labels: NDArray[np.str_] | None = None,
+    ) -> None:
         self.path = Path(name)
         self.sensor = ""
         self.channels = tuple(f"x{i}" for i in range(counts.shape[1]))
@@ -40,11 +47,13 @@ class ArrayReader(RecordingReader):
         self.scales = tuple(scales)
         self.scale_origins = (Origin.STATED,) * counts.shape[1]
         self.rate = rate
-        self.has_labels = False
+        self.has_labels = labels is not None
+        self._labels = labels
         self.suspects = ()
         self._counts = counts
 
     def blocks(self, rows: int = _ROWS) -> Iterator[Block]:
         """The counts in blocks of at most ``rows`` rows."""
         for start in range(0, len(self._counts), rows):
-            yield Block(self._counts[start : start + rows], None, start)
+            labels = None if self._labels is None else self._labels[start : start + rows]
+            yield Block(self._counts[start : start + rows], labels, start)

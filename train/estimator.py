@@ -17,6 +17,7 @@ from offbeat.device.modelfile import parse
 from .arithmetic import Int32
 from .arrays import ArrayReader, scales_of, to_counts
 from .budget import parse_budget
+from .errors import InputError
 from .modeldir import Written, write_model_directory
 from .modelfile import Decision
 from .pipeline import Pipeline, cut_windows
@@ -25,6 +26,18 @@ from .training import Options, default_hop, default_window, train
 __all__ = ["OffbeatDetector"]
 
 Floats = NDArray[np.float64]
+
+
+def _labels(y: Any, values: NDArray[Any]) -> NDArray[np.str_]:
+    """Labels of all samples, str [n], from one a row or one a window."""
+    if y is None:
+        raise InputError('choose_by="labels" needs y in fit(): one label a row of X, or a window')
+    given = np.asarray(y)
+    if given.shape != values.shape[:1]:
+        raise ValueError(f"y has the shape {given.shape}, X has {len(values)} rows or windows; give one label each")
+    if set(np.unique(given).tolist()) == {-1, 1}:
+        given = np.where(given == 1, 0, 1)
+    return np.repeat(given.astype(str), values.shape[1] if values.ndim == 3 else 1)
 
 
 class OffbeatDetector(OutlierMixin, BaseEstimator):
@@ -40,6 +53,7 @@ class OffbeatDetector(OutlierMixin, BaseEstimator):
     window, hop: samples; None: chosen from the rate; of windows, their own length.
     features: "auto", or a set of ``offbeat train --features``.
     false_alarms: the budget, as "1/day".
+    choose_by: "injected" faults, or "labels": the y of fit(), of which earlier faults choose and none is learned from.
     seed: same seed and data, same model.
 
     Attributes
@@ -66,6 +80,7 @@ class OffbeatDetector(OutlierMixin, BaseEstimator):
         features: str = "auto",
         false_alarms: str = "1/day",
         seed: int = 0,
+        choose_by: str = "injected",
     ) -> None:
         self.family = family
         self.rate = rate
@@ -74,10 +89,17 @@ class OffbeatDetector(OutlierMixin, BaseEstimator):
         self.features = features
         self.false_alarms = false_alarms
         self.seed = seed
+        self.choose_by = choose_by
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803  scikit-learn's names
-        """Train on normal data; y is ignored. Raises InputError, a ValueError, where X cannot be trained on."""
+        """Train on normal data.
+
+        y: with choose_by="labels" one a row or a window: 1 for normal and -1 for faults as predict() says them, or the
+        labels of a recording, of which "normal", "" and 0 are normal; else it is ignored.
+        Raises InputError, a ValueError, where X cannot be trained on.
+        """
         values = self._checked(X)
+        labels = _labels(y, values) if self.choose_by == "labels" else None
         self.n_features_in_ = values.shape[-1]
         self.scales_ = scales_of(values.reshape(-1, values.shape[-1]))
         counts = to_counts(values.reshape(-1, values.shape[-1]), self.scales_)
@@ -88,8 +110,9 @@ class OffbeatDetector(OutlierMixin, BaseEstimator):
         options = Options(
             family=self.family, window=window, hop=hop, budget=parse_budget(self.false_alarms),
             features=self.features, decision=Decision(k=1, n=1), seed=self.seed, name="detector", apart=windows,
+            choose_by=self.choose_by,
         )  # fmt: skip
-        self.training_ = train([ArrayReader(counts, rate, self.scales_, "X")], options)
+        self.training_ = train([ArrayReader(counts, rate, self.scales_, "X", labels)], options)
         self.threshold_ = self.offset_ = -256.0
         self._usual = float(np.median(self.training_.held_out_scores()))
         return self

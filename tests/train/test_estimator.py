@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from offbeat.device.modelfile import parse
@@ -73,6 +75,36 @@ def test_parameters_and_clones(fitted: OffbeatDetector, normal: np.ndarray) -> N
     again = clone(fitted)
     assert again.get_params() == fitted.get_params() and not hasattr(again, "training_")
     assert again.fit(normal).training_.model == fitted.training_.model
+
+
+@pytest.mark.parametrize("words", [(1, -1), (0, 1), ("normal", "worn")])
+def test_labels_choose_and_are_not_learned_from(normal: np.ndarray, words: tuple[Any, Any]) -> None:
+    faulty = np.concatenate([normal, 3 * normal[:12]])
+    y = np.repeat(words, [120, 12])
+    detector = OffbeatDetector(family="kmeans", features="motion", choose_by="labels").fit(faulty, y)
+    validation = detector.training_.validation
+    assert validation is not None and validation.left == 6 and detector.training_.chosen.quality > 0.99
+    assert detector.training_.windows.normal_windows == 120
+    assert (detector.predict(3 * normal[:20]) == -1).all()
+
+
+def test_labels_that_do_not_fit(normal: np.ndarray) -> None:
+    detector = OffbeatDetector(family="gaussian", features="motion", choose_by="labels")
+    with pytest.raises(InputError, match="needs y in fit"):
+        detector.fit(normal)
+    with pytest.raises(ValueError, match="120 rows or windows; give one label each"):
+        detector.fit(normal, np.zeros(7))
+    with pytest.raises(InputError, match="are labelled normal, so there is no fault to choose by"):
+        detector.fit(normal, np.zeros(120))
+
+
+def test_last_in_a_pipeline(normal: np.ndarray) -> None:
+    rows = normal.reshape(-1, 2)[:3000]
+    chain = make_pipeline(StandardScaler(), OffbeatDetector(family="gaussian", rate=100.0)).fit(rows)
+    assert chain.predict(rows).shape == (3000,)
+    assert (chain.predict(5 * rows)[200:] == -1).mean() > 0.9
+    assert chain.get_params()["offbeatdetector__family"] == "gaussian"
+    assert chain.set_params(offbeatdetector__seed=3).named_steps["offbeatdetector"].seed == 3
 
 
 def test_in_a_grid_search(normal: np.ndarray) -> None:
