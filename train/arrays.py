@@ -30,7 +30,7 @@ def to_counts(values: NDArray[np.floating] | NDArray[np.integer], scales: Sequen
 
 
 class ArrayReader(RecordingReader):
-    """Counts in memory, int16 [n, C], read like a recording without gaps; labels: str [n], None where there are none."""
+    """Counts in memory, int16 [n, C], read like a recording without gaps; labels: str [n], or None."""
 
     def __init__(
         self,
