@@ -153,7 +153,7 @@ def _values(board: FirmwareBoard, model: Model, source: Source, unique: str) -> 
         "rate": f"{rate // 1000}.{rate % 1000:03d}",
         "millihertz": rate,
         "channels": channels,
-        "features": [link.quote(name) for name in reason_names(model)],
+        "reasons": [link.quote(name) for name in reason_names(model)],
         "why_idle": link.quote(misfit(model, about)),
     }
 

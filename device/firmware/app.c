@@ -173,8 +173,8 @@ static void say_alarm(int on)
         line_append(':', values[i]);
     }
     for (uint32_t i = 0U; i < found; i++) {
-        const int fits = i == 0U ? line_text("names", firmware_feature_names[indices[i]])
-                                 : line_more(',', firmware_feature_names[indices[i]]);
+        const int fits = i == 0U ? line_text("names", firmware_reason_names[indices[i]])
+                                 : line_more(',', firmware_reason_names[indices[i]]);
 
         if (!fits) {
             break; /* the names that follow would stand in the place of this one */

@@ -7,8 +7,8 @@ const firmware_channel firmware_channels[FIRMWARE_CHANNELS] = {
 {% endfor %}
 };
 
-const char *const firmware_feature_names[{{ features | length }}] = {
-{% for name in features %}
+const char *const firmware_reason_names[{{ reasons | length }}] = {
+{% for name in reasons %}
     "{{ name }}",
 {% endfor %}
 };

@@ -20,6 +20,6 @@ typedef struct {
 } firmware_channel;
 
 extern const firmware_channel firmware_channels[FIRMWARE_CHANNELS];
-extern const char *const firmware_feature_names[{{ features | length }}];
+extern const char *const firmware_reason_names[{{ reasons | length }}];
 
 #endif
