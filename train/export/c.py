@@ -16,7 +16,7 @@ from offbeat.train.modelfile import write_atomically
 from offbeat.train.pipeline import Pipeline
 from offbeat.train.resources import folder
 
-__all__ = ["arrays", "write"]
+__all__ = ["arrays", "files", "write"]
 
 _WIDTH = 110
 _LONGEST_TEXT = 200  # C99 promises strings of 4095 characters and no more
@@ -124,19 +124,24 @@ def arrays(model: Model) -> tuple[str, str]:
     return environment.get_template("model.h").render(values), environment.get_template("model.c").render(values)
 
 
-def write(model: bytes, directory: Path) -> list[Path]:
-    """Write runtime, arrays, example and README; returns the files."""
+def files(model: bytes) -> dict[str, str]:
+    """The text of every file of the export by its name: runtime, arrays, example and README."""
     parsed = parse(model)
     environment, values = _templates(), _values(parsed)
-    files = {path.name: path.read_text(encoding="utf-8") for path in _sources(parsed)}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in _sources(parsed)}
     for name in ("model.h", "model.c", "example.c"):
-        files[name] = environment.get_template(name).render(values)
+        texts[name] = environment.get_template(name).render(values)
     members = _members(parsed)
     if members:
-        files["offbeat_members.h"] = _members_header(members)
-    files["README.md"] = environment.get_template("c_readme.md").render(values)
+        texts["offbeat_members.h"] = _members_header(members)
+    texts["README.md"] = environment.get_template("c_readme.md").render(values)
+    return texts
+
+
+def write(model: bytes, directory: Path) -> list[Path]:
+    """Write runtime, arrays, example and README; returns the files."""
     written = []
-    for name, text in files.items():
+    for name, text in files(model).items():
         write_atomically(directory / name, text)
         written.append(directory / name)
     return written

@@ -1,0 +1,198 @@
+"""Compiles the C export of a model for a core, as a firmware would, and reads sizes and symbols off the ELF file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from offbeat.train.errors import InputError, OffbeatError
+from offbeat.train.export import c
+from offbeat.train.resources import folder
+
+from .cache import cache_folder, digest
+from .mcus import Mcu
+
+__all__ = ["OPTIMIZATIONS", "Firmware", "Function", "build_firmware", "compiler", "inputs_of", "toolchain_missing"]
+
+OPTIMIZATIONS = ("O2", "Os")
+"""Optimization of the compiler, for speed or for size."""
+
+_PACKAGES: Final = {"ziglang": "ziglang", "unicorn": "unicorn", "elftools": "pyelftools"}
+# What firmware is usually built with; frame pointers and tables for unwinding serve a debugger only.
+_FLAGS: Final = (
+    "-std=c99", "-ffunction-sections", "-fdata-sections", "-fomit-frame-pointer", "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-sanitize=undefined", "-g0",
+)  # fmt: skip
+_ENTRIES: Final = ("driver_init", "driver_features", "driver_score", "driver_decide", "driver_contribution")
+_SECTIONS: Final = (".text", ".rodata", ".data", ".bss", ".buffers", ".samples", ".helpers")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function in the image. start: address; size: bytes; helper: of the compiler's own library."""
+
+    name: str
+    start: int
+    size: int
+    helper: bool
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A model compiled for a core.
+
+    segments: (address, bytes) of what lies in flash; symbols: addresses by name; functions: offbeat's and the
+    compiler's library's, by address; sections: bytes by name: .text, .rodata, .data and .bss are offbeat's,
+    .buffers what a firmware gives it (state, work, vector, features), .samples the ring of a window and a hop,
+    .helpers the compiler's own library; code: (start, end) of the addresses whose instructions are counted.
+    """
+
+    mcu: Mcu
+    optimize: str
+    segments: tuple[tuple[int, bytes], ...]
+    symbols: dict[str, int]
+    functions: tuple[Function, ...]
+    sections: dict[str, int]
+    code: tuple[int, int]
+
+
+def toolchain_missing() -> list[str]:
+    """Packages of the extra ``profile`` that are not installed; none where a model can be measured."""
+    return [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+
+
+def require_toolchain() -> None:
+    """Raises InputError, which names the extra, where compiler or emulator is missing."""
+    missing = toolchain_missing()
+    if missing:
+        raise InputError(
+            f"measuring a model needs {' and '.join(missing)}, not installed here; pip install 'offbeat[profile]'"
+        )
+
+
+@cache
+def compiler() -> str:
+    """Compiler by name and version; the numbers are those of this one. Raises InputError where there is none."""
+    try:
+        return f"zig cc {version('ziglang')}"
+    except PackageNotFoundError:
+        require_toolchain()
+        raise
+
+
+def inputs_of(model: bytes) -> dict[str, str]:
+    """The files that are compiled for a model, by name: what the export to C writes, and the driver around it."""
+    exported = c.files(model).items()
+    files = {name: text for name, text in exported if name.endswith((".c", ".h")) and name != "example.c"}
+    templates = folder("train") / "templates"
+    files["driver.c"] = (templates / "profile_driver.c").read_text(encoding="utf-8")
+    files["layout.ld"] = (templates / "profile.ld").read_text(encoding="utf-8")
+    return files
+
+
+def _zig(arguments: Sequence[str], where: Path) -> str:
+    """Run zig cc; returns what it complained about, "" where it did not fail."""
+    environment = {
+        **os.environ,
+        "ZIG_GLOBAL_CACHE_DIR": str(cache_folder() / "zig"),
+        "ZIG_LOCAL_CACHE_DIR": str(where / "zig"),
+    }
+    command = [sys.executable, "-m", "ziglang", "cc", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=where)
+    return (done.stderr or f"exit code {done.returncode}") if done.returncode else ""
+
+
+def _failed(mcu: Mcu, complaint: str) -> OffbeatError:
+    lines = [line for line in complaint.splitlines() if "error" in line] or complaint.splitlines() or ["no reason"]
+    return OffbeatError(f"{compiler()} cannot compile the model for {mcu.name}: {lines[0].strip()[:300]}")
+
+
+def _flags(mcu: Mcu, optimize: str) -> list[str]:
+    return ["-target", mcu.target, *mcu.flags, f"-{optimize}", *_FLAGS]
+
+
+def _object(name: str, files: dict[str, str], mcu: Mcu, optimize: str, where: Path) -> Path:
+    """An object file of the runtime, compiled once for each content, core and compiler."""
+    headers = sorted(header for header in files if header.endswith(".h") and header != "model.h")
+    flags = _flags(mcu, optimize)
+    key = digest([compiler(), *flags, name, files[name], *(part for h in headers for part in (h, files[h]))])
+    place = cache_folder() / "objects" / f"{key}.o"
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made = where / f"{name.removesuffix('.c')}.o"
+        complaint = _zig([*flags, "-c", str(where / name), "-o", str(made)], where)
+        if complaint:
+            raise _failed(mcu, complaint)
+        handle, temporary = tempfile.mkstemp(dir=place.parent)
+        os.close(handle)
+        Path(temporary).write_bytes(made.read_bytes())
+        Path(temporary).replace(place)
+    return place
+
+
+def build_firmware(model: bytes, mcu: Mcu, optimize: str = "O2") -> Firmware:
+    """Export a model file's bytes to C in a temporary folder, compile and link it for a core, and read the result.
+
+    optimize: one of OPTIMIZATIONS. The runtime's object files are kept in the user's cache. The first time that a
+    core needs the compiler's own library (division on a Cortex-M0), building that takes half a minute.
+    Raises InputError where the extra ``profile`` is not installed, OffbeatError where the compiler fails.
+    """
+    require_toolchain()
+    files = inputs_of(model)
+    with tempfile.TemporaryDirectory(prefix="offbeat-profile-") as temporary:
+        where = Path(temporary)
+        for name, text in files.items():
+            (where / name).write_text(text, encoding="utf-8")
+        runtime = sorted(name for name in files if name.startswith("offbeat") and name.endswith(".c"))
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            objects = list(pool.map(lambda name: _object(name, files, mcu, optimize, where), runtime))
+        sources = [str(where / name) for name in ("model.c", "driver.c")]
+        kept = [f"-Wl,-u,{name}" for name in _ENTRIES]
+        link = [*_flags(mcu, optimize), "-T", str(where / "layout.ld"), "-Wl,--gc-sections", *kept, *sources]
+        command = [*link, *map(str, objects), "-o", str(where / "firmware.elf")]
+        complaint = _zig([*command, "-nostdlib"], where)
+        if "undefined symbol" in complaint:  # division, say, which the compiler's own library has
+            complaint = _zig(command, where)
+        if complaint:
+            raise _failed(mcu, complaint)
+        return _read(where / "firmware.elf", mcu, optimize)
+
+
+def _read(path: Path, mcu: Mcu, optimize: str) -> Firmware:
+    from elftools.elf.elffile import ELFFile
+
+    with path.open("rb") as file:
+        elf = ELFFile(file)
+        segments = tuple(
+            (segment["p_paddr"], segment.data())
+            for segment in elf.iter_segments("PT_LOAD")
+            if segment["p_filesz"] and not segment["p_vaddr"] >> 29  # below the RAM
+        )
+        there = {section.name: section for section in elf.iter_sections()}
+        sections = {name: there[name]["sh_size"] if name in there else 0 for name in _SECTIONS}
+        bounds = {name: (s["sh_addr"], s["sh_addr"] + s["sh_size"]) for name, s in there.items() if s["sh_addr"]}
+        symbols, functions = {}, {}
+        for symbol in there[".symtab"].iter_symbols():
+            symbols[symbol.name] = symbol["st_value"]
+            if symbol["st_info"]["type"] != "STT_FUNC" or not symbol["st_size"]:
+                continue
+            start = symbol["st_value"] & ~1
+            for section in (".text", ".helpers"):
+                low, high = bounds.get(section, (0, 0))
+                if low <= start < high and (start not in functions or symbol["st_info"]["bind"] == "STB_GLOBAL"):
+                    functions[start] = Function(symbol.name, start, symbol["st_size"], section == ".helpers")
+    if sections[".data"]:
+        raise OffbeatError("the runtime has variables with initial values, which its emulation does not set")
+    ordered = tuple(functions[start] for start in sorted(functions))
+    low = min(bounds[name][0] for name in (".helpers", ".text") if name in bounds)
+    return Firmware(mcu, optimize, segments, symbols, ordered, sections, (low, bounds[".text"][1]))
