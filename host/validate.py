@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from offbeat.device.modelfile import Model
 from offbeat.train.errors import InputError
 from offbeat.train.modelfile import read_model
 from offbeat.train.pipeline import Pipeline
 
 from .board import Board, BoardError, Line, Refused, Unplugged
+from .sending import check_identity, send_window
 from .windows import Window, extreme_windows, golden_windows, recorded_windows
 
 __all__ = ["Mismatch", "ValidationReport", "validate"]
@@ -122,7 +122,7 @@ def validate(
     total, chosen = _choose(pipeline, replay, windows, seed)
     try:
         with Board.open(port) as board:
-            _check_identity(board, model, model_dir)
+            check_identity(board, model, model_dir)
             comparison = _Comparison(board, pipeline)
             comparison.self_test()
             progress(0, total)
@@ -148,17 +148,6 @@ def _choose(
     else:
         count, others = windows, extreme_windows(model.window, model.channels, windows, seed)
     return len(golden) + count, chain(golden, others)
-
-
-def _check_identity(board: Board, model: Model, model_dir: str | Path) -> None:
-    runs = board.hello.model
-    if runs == model.identity:
-        return
-    what = "has no model" if runs == "none" else f"runs model {runs}"
-    raise InputError(
-        f"{board.port}: the board {what}, {model_dir} holds {model.identity}; copy {Path(model_dir).name}'s model.beat "
-        "to the board and reset it, or name the model directory that belongs to what it runs"
-    )
 
 
 class _Comparison:
@@ -213,10 +202,7 @@ class _Comparison:
         return found
 
     def _send_and_run(self, window: Window, reset: bool) -> NDArray[np.int64]:
-        raw = window.astype("<i2").tobytes()
-        step = _bytes_a_line(self._board.hello.line, len(raw))
-        for at in range(0, len(raw), step):
-            self._board.command("WINDOW", o=at, d=raw[at : at + step])
+        send_window(self._board, window)
         self._run_number = self._run_number % 0xFFFF + 1
         self._have[:] = False
         for attempt in range(_RUNS):
@@ -257,15 +243,3 @@ class _Comparison:
         if 0 <= first <= len(self._features) - len(values):
             self._features[first : first + len(values)] = values
             self._have[first : first + len(values)] = True
-
-
-def _bytes_a_line(longest: int, size: int) -> int:
-    """Bytes of a window that fit a WINDOW line of ``longest`` characters; whole samples.
-
-    Raises BoardError where it is none.
-    """
-    room = longest - len(f"~WINDOW 65535 o={size} d= *00000000")
-    whole = room // 4 * 3 // 6 * 6  # six bytes are three samples, and eight characters without padding
-    if whole < 6:
-        raise BoardError(f"the board takes lines of {longest} characters, too short for a window; mend its files")
-    return whole

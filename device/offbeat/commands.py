@@ -1,4 +1,4 @@
-"""What the host may ask of a board: hello, health, recording, validation, self-test.
+"""What the host may ask of a board: hello, health, recording, validation, self-test, the time a window takes.
 
 Commands come between windows and may use the heap; garbage costs a counter and, at most once a second, a NAK.
 """
@@ -164,6 +164,26 @@ class Listener:
         lines.number(b" features=", detector.features.count)
         lines.end()
 
+    def _time_window(self, sequence, fields):
+        """Score the window that was sent once more, by the clock; sampling waits no longer than for a window."""
+        detector = self._bench
+        if detector is None:
+            self._refuse(sequence, "model" if self._app.detector is None else "window")
+            return
+        self._last_run = -1  # the features and score that RUN would say again are no longer there
+        before = gc.mem_alloc()
+        start = time.ticks_us()
+        detector.features.compute(self._window, 0, detector.model.window)
+        computed = time.ticks_us()
+        detector.judge()
+        judged = time.ticks_us()
+        taken = gc.mem_alloc() - before
+        lines = self._answer(b"~ACK ", sequence)
+        lines.number(b" features=", time.ticks_diff(computed, start))
+        lines.number(b" model=", time.ticks_diff(judged, computed))
+        lines.number(b" taken=", max(taken, 0))
+        lines.end()
+
     def _self_test(self, sequence, fields):
         app = self._app
         if app.detector is None:
@@ -185,6 +205,7 @@ _COMMANDS = {
     "WINDOW": Listener._take_window,
     "RUN": Listener._run,
     "SELFTEST": Listener._self_test,
+    "BENCH": Listener._time_window,
 }
 
 

@@ -106,10 +106,13 @@ class Detector:
         """Features and score of a window of frames, without a decision; returns the score.
 
         A stateful model takes it as the one that follows the last."""
-        features = self.features
-        features.compute(frames, first, capacity)
-        features.standardize()
-        self.score = self.scorer.score(features.vector)
+        self.features.compute(frames, first, capacity)
+        return self.judge()
+
+    def judge(self):
+        """Score the features that were computed last; returns the score."""
+        self.features.standardize()
+        self.score = self.scorer.score(self.features.vector)
         return self.score
 
     def window(self, ring):

@@ -20,6 +20,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "export",
+    "profile",
     "virtual",
     "validate",
     "monitor",

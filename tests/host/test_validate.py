@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from offbeat.device import modelfile as reader
-from offbeat.host.validate import ValidationReport, _bytes_a_line, validate
+from offbeat.host.validate import ValidationReport, bytes_a_line, validate
 from offbeat.host.virtual import VirtualBoard
 from offbeat.host.windows import extreme_windows, recorded_windows
 from offbeat.train.errors import InputError
@@ -105,7 +105,7 @@ def test_a_failed_self_test_is_a_failed_validation() -> None:
 
 @pytest.mark.parametrize("longest", [60, 100, 128, 250, 1024])
 def test_window_lines_are_as_long_as_the_board_takes(longest: int) -> None:
-    step = _bytes_a_line(longest, 4096)
+    step = bytes_a_line(longest, 4096)
     line = f"~WINDOW 65535 o=4090 d={'A' * (step // 3 * 4)} *00000000"
     assert longest - 8 < len(line) <= longest
     assert step % 6 == 0
@@ -113,7 +113,7 @@ def test_window_lines_are_as_long_as_the_board_takes(longest: int) -> None:
 
 def test_lines_too_short_for_a_window() -> None:
     with pytest.raises(InputError, match="too short"):
-        _bytes_a_line(40, 4096)
+        bytes_a_line(40, 4096)
 
 
 # --- a real board ---

@@ -20,7 +20,7 @@ __all__ = ["cache_folder", "digest", "load_json", "save_json"]
 
 @cache
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/offbeat or ~/.cache/offbeat; a folder that goes with this process where that cannot be written."""
+    """$XDG_CACHE_HOME/offbeat or ~/.cache/offbeat; where that cannot be written, a folder for this process alone."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
         folder = Path(base).expanduser() / "offbeat"

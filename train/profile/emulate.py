@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +21,7 @@ from offbeat.train.errors import OffbeatError
 from .firmware import Firmware, require_toolchain
 from .instructions import Kinds, kinds_of
 
-__all__ = ["CoreFaultError", "Count", "Emulator"]
+__all__ = ["CoreFaultError", "Count", "Emulator", "emulator"]
 
 _PAGE: Final = 4096
 _FLASH: Final = 0x0800_0000
@@ -33,6 +35,12 @@ _MOST_BLOCKS: Final = 20_000_000
 
 class CoreFaultError(OffbeatError):
     """The core would stop or hang here: bad address, unaligned access, unknown instruction, endless loop."""
+
+
+def emulator() -> str:
+    """Emulator by name and version. Raises InputError where there is none."""
+    require_toolchain()
+    return f"Unicorn {version('unicorn')}"
 
 
 @dataclass
@@ -54,22 +62,19 @@ class Emulator:
 
     def __init__(self, firmware: Firmware) -> None:
         require_toolchain()
-        import unicorn
-        from unicorn import arm_const, riscv_const
-
+        unicorn: Any = import_module("unicorn")
         self.firmware = firmware
         mcu = firmware.mcu
         # UC_MODE_MCLASS would replace the model by a Cortex-M33, which allows what a Cortex-M0 does not.
-        if mcu.thumb:
-            names, model = arm_const, getattr(arm_const, f"UC_CPU_ARM_{mcu.model}")
-            self._core = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB, model)
-            self._argument, self._return = names.UC_ARM_REG_R0, names.UC_ARM_REG_LR
-            self._stack_pointer, self._counter = names.UC_ARM_REG_SP, names.UC_ARM_REG_PC
-        else:
-            names, model = riscv_const, getattr(riscv_const, f"UC_CPU_RISCV32_{mcu.model}")
-            self._core = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32, model)
-            self._argument, self._return = names.UC_RISCV_REG_A0, names.UC_RISCV_REG_RA
-            self._stack_pointer, self._counter = names.UC_RISCV_REG_SP, names.UC_RISCV_REG_PC
+        architecture = "ARM" if mcu.thumb else "RISCV"
+        mode = unicorn.UC_MODE_THUMB if mcu.thumb else unicorn.UC_MODE_RISCV32
+        names = vars(import_module(f"unicorn.{architecture.lower()}_const"))
+        model = names[f"UC_CPU_{'ARM' if mcu.thumb else 'RISCV32'}_{mcu.model}"]
+        self._core = unicorn.Uc(getattr(unicorn, f"UC_ARCH_{architecture}"), mode, model)
+        registers = ("R0", "LR", "SP", "PC") if mcu.thumb else ("A0", "RA", "SP", "PC")
+        self._argument, self._return, self._stack_pointer, self._counter = (
+            names[f"UC_{architecture}_REG_{register}"] for register in registers
+        )
         self._error = unicorn.UcError
         self._failure = ""
         self._map()

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from offbeat.train.errors import InputError, OffbeatError
 from offbeat.train.export import c
@@ -22,7 +22,16 @@ from offbeat.train.resources import folder
 from .cache import cache_folder, digest
 from .mcus import Mcu
 
-__all__ = ["OPTIMIZATIONS", "Firmware", "Function", "build_firmware", "compiler", "inputs_of", "toolchain_missing"]
+__all__ = [
+    "OPTIMIZATIONS",
+    "Firmware",
+    "Function",
+    "build_firmware",
+    "compiler",
+    "inputs_of",
+    "require_toolchain",
+    "toolchain_missing",
+]
 
 OPTIMIZATIONS = ("O2", "Os")
 """Optimization of the compiler, for speed or for size."""
@@ -181,18 +190,34 @@ def _read(path: Path, mcu: Mcu, optimize: str) -> Firmware:
         there = {section.name: section for section in elf.iter_sections()}
         sections = {name: there[name]["sh_size"] if name in there else 0 for name in _SECTIONS}
         bounds = {name: (s["sh_addr"], s["sh_addr"] + s["sh_size"]) for name, s in there.items() if s["sh_addr"]}
-        symbols, functions = {}, {}
-        for symbol in there[".symtab"].iter_symbols():
-            symbols[symbol.name] = symbol["st_value"]
-            if symbol["st_info"]["type"] != "STT_FUNC" or not symbol["st_size"]:
-                continue
-            start = symbol["st_value"] & ~1
-            for section in (".text", ".helpers"):
-                low, high = bounds.get(section, (0, 0))
-                if low <= start < high and (start not in functions or symbol["st_info"]["bind"] == "STB_GLOBAL"):
-                    functions[start] = Function(symbol.name, start, symbol["st_size"], section == ".helpers")
+        symbols, functions = _symbols(there[".symtab"], bounds)
     if sections[".data"]:
         raise OffbeatError("the runtime has variables with initial values, which its emulation does not set")
     ordered = tuple(functions[start] for start in sorted(functions))
     low = min(bounds[name][0] for name in (".helpers", ".text") if name in bounds)
     return Firmware(mcu, optimize, segments, symbols, ordered, sections, (low, bounds[".text"][1]))
+
+
+def _symbols(table: Any, bounds: dict[str, tuple[int, int]]) -> tuple[dict[str, int], dict[int, Function]]:
+    """Addresses by name, and offbeat's and the compiler's functions by address; a static one with its file's name."""
+    symbols: dict[str, int] = {}
+    functions: dict[int, Function] = {}
+    file = ""
+    for symbol in table.iter_symbols():
+        kind, start = symbol["st_info"]["type"], symbol["st_value"] & ~1
+        symbols[symbol.name] = symbol["st_value"]
+        if kind == "STT_FILE":
+            file = Path(symbol.name).stem.removeprefix("offbeat_")
+        section = next((name for name in (".text", ".helpers") if _within(start, bounds.get(name))), "")
+        if kind != "STT_FUNC" or not symbol["st_size"] or not section:
+            continue
+        own = symbol["st_info"]["bind"] == "STB_LOCAL"
+        helper = section == ".helpers"
+        name = symbol.name.rsplit(".")[-1] if helper else f"{file}: {symbol.name}" if own else symbol.name
+        if start not in functions or not own:
+            functions[start] = Function(name, start, symbol["st_size"], helper)
+    return symbols, functions
+
+
+def _within(address: int, bounds: tuple[int, int] | None) -> bool:
+    return bounds is not None and bounds[0] <= address < bounds[1]

@@ -1,6 +1,7 @@
 """Instructions by kind, from machine code: what the estimate of cycles needs to tell apart, and no more.
 
-Encodings: ARMv7-M architecture reference manual (DDI 0403E) A5.2 and A5.3, RISC-V unprivileged ISA chapters 2, 7 and 16.
+Encodings: ARMv7-M architecture reference manual (DDI 0403E) A5.2 and A5.3; the RISC-V instruction set manual, volume I,
+chapters on RV32I, M and C.
 """
 
 from __future__ import annotations
