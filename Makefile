@@ -8,7 +8,7 @@ LINKS := $(VENV)/src/offbeat
 # MicroPython's own modules as types; they would hide CPython's, so they live apart
 BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 
-.PHONY: help setup demo test lint types format generate models results clean
+.PHONY: help setup demo test lint types format generate models costs results clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ format: $(READY) ## ruff, mending
 
 models: $(READY) ## the models that ship, from simulated machines
 	$(BIN)/python models/make.py
+
+costs: $(READY)  ## the cost model's numbers, from compiler and emulator: after every change of device/c
+	$(BIN)/python -m offbeat.train.profile.calibration
 
 results: $(READY) ## docs/results.md and docs/demo.png, from the recordings of ../shared/data
 	$(BIN)/python benchmarks/detection.py

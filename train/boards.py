@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from .errors import InputError
 from .limits import size_in_words, time_in_words
 
-__all__ = ["BOARDS", "Board", "Limits", "board_named", "limits_of"]
+__all__ = ["BOARDS", "DEFAULT_CORE", "Board", "Limits", "board_named", "limits_of"]
 
 KB, MB = 1024, 1024 * 1024
 _SHARE = 2  # offbeat takes half of a chip at most: the firmware around it wants the rest
 _CLOCK = 48e6  # Hz, of a small Cortex-M0+, where nobody said
+
+DEFAULT_CORE = "cortex-m3"
+"""The core of train/profile/mcus.py that costs are of where no board was named, or its own core is not emulated."""
+
+# Cores of boards by that name whose machine code train/profile/ can run.
+_EMULATED = {
+    "QingKe V2A, RV32EC": "rv32ec", "Cortex-M0": "cortex-m0", "Cortex-M0+": "cortex-m0", "Cortex-M3": "cortex-m3",
+    "Cortex-M4F": "cortex-m4", "Cortex-M7F": "cortex-m7", "Cortex-M33": "cortex-m33", "RV32IMC": "rv32imc",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,11 @@ class Board:
     clock: float
     float_unit: bool
     source: str
+
+    @property
+    def mcu(self) -> str:
+        """The core in train/profile/mcus.py that runs this board's machine code, "" where none does."""
+        return _EMULATED.get(self.core, "")
 
 
 BOARDS: dict[str, Board] = {
@@ -53,13 +67,15 @@ BOARDS: dict[str, Board] = {
 @dataclass(frozen=True)
 class Limits:
     """What a model may take. flash, ram: bytes, None for no limit; latency: seconds from a window's last sample to
-    its verdict, None for the time until the next window; clock: Hz; text: as a sentence names them."""
+    its verdict, None for the time until the next window; clock: Hz; text: as a sentence names them; core: of
+    train/profile/mcus.py, on which costs are counted."""
 
     flash: int | None = None
     ram: int | None = None
     latency: float | None = None
     clock: float = _CLOCK
     text: str = ""
+    core: str = DEFAULT_CORE
 
 
 def board_named(name: str) -> Board:
@@ -82,4 +98,5 @@ def limits_of(
     parts += [f"{size_in_words(size)} of {what}" for size, what in ((flash, "flash"), (ram, "RAM")) if size is not None]
     parts += [time_in_words(latency)] if latency is not None else []
     clock = _CLOCK if board is None else board.clock
-    return Limits(flash, ram, latency, clock, ", ".join(parts))
+    core = DEFAULT_CORE if board is None else board.mcu or DEFAULT_CORE
+    return Limits(flash, ram, latency, clock, ", ".join(parts), core)

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from .arithmetic import Int32
+from .boards import DEFAULT_CORE
 from .budget import Budget
 from .calibrate import Calibration, calibrate
 from .choose import scale_features
@@ -36,7 +37,7 @@ class Plan:
 
     name: of the set of features; columns: their places among all that were extracted; least: the least deviation to
     assume of each; slew: of each feature's baseline, Q15 a window, 0 for none; wander: whether means wander slowly;
-    teacher: whose score is learned, none: the family is fitted to the windows.
+    teacher: whose score is learned, none: the family is fitted to the windows; core: whose cost is counted.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Plan:
     decision: Decision
     seed: int
     teacher: str = ""
+    core: str = DEFAULT_CORE
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,13 @@ def try_family(
         float_error=_float_error(fitted, standardized(sample, scales)),
         settings=dict(settings),
         cost=cost_of(
-            plan.features, fitted, windows.window, windows.hop, windows.samples.shape[2], baseline=bool(plan.slew.any())
+            plan.features,
+            fitted,
+            windows.window,
+            windows.hop,
+            windows.samples.shape[2],
+            baseline=bool(plan.slew.any()),
+            core=plan.core,
         ),
     )
 

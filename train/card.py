@@ -126,7 +126,9 @@ def summary_of(training: Training, evaluation: Evaluation) -> dict[str, Any]:
                 "integer_error": c.float_error,
                 "flash_bytes": c.cost.flash,
                 "ram_bytes": c.cost.ram,
-                "instructions_estimated": c.cost.instructions,
+                "instructions": c.cost.instructions,
+                "core": c.cost.core,
+                "cost_measured": c.cost.measured,
             }
             for c in training.candidates
         ],

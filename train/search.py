@@ -15,7 +15,10 @@ from .dataset import WindowSet
 from .errors import InputError
 from .families import FAMILIES
 
-__all__ = ["Found", "Preference", "pareto_front", "search"]
+__all__ = ["Found", "Measure", "Preference", "pareto_front", "search"]
+
+Measure = Callable[[Sequence[Candidate], Callable[[float], None]], list[Candidate]]
+"""Takes candidates and progress; gives the same ones, in that order, with their costs as measured."""
 
 _A_DOUBLING = 0.02  # AUROC that twice as many features have to bring
 _MOST_WINDOWS = 20_000  # of the recordings, in blocks of time: enough to tell one family from another
@@ -104,11 +107,13 @@ def search(
     workers: int | None = None,
     progress: Callable[[float], None] = lambda share: None,
     preference: Preference | None = None,
+    measure: Measure | None = None,
 ) -> Found:
     """Try families on sets of features, then other sizes of the best, and choose.
 
     windows, faulty: with the features of all plans, see Plan.columns; names: of families; workers: processes, None:
-    one a core; preference: by default the family whose verdict is easiest to explain.
+    one a core; preference: by default the family whose verdict is easiest to explain; measure: measures the costs of
+    the chosen one and of the front, by default all stay estimates.
     Raises InputError where nothing fits the limits, and says what would.
     """
     limits, preference = limits or Limits(), preference or Preference()
@@ -132,17 +137,48 @@ def search(
             if (candidate.plan.name, candidate.family.parameters()) not in tried:
                 candidates.append(candidate)
         within = fitting(candidates)
-    if not within:
+    if not within and measure is None:
         raise InputError(_nothing_fits(candidates, limits, windows))
-    chosen = _best(own or within, preference)
-    if few is not windows:
-        columns = list(chosen.plan.columns)
+
+    def finish(candidate: Candidate) -> Candidate:
+        """The same fitted to all windows."""
+        if few is windows:
+            return candidate
+        columns = list(candidate.plan.columns)
         part = {fault: injected.select(columns) for fault, injected in faulty.items()}
-        final = try_family(chosen.family.name, chosen.settings, windows.select(columns), part, chosen.plan)
-        candidates, within = ([final if c is chosen else c for c in some] for some in (candidates, within))
-        chosen = final
+        return try_family(candidate.family.name, candidate.settings, windows.select(columns), part, candidate.plan)
+
+    if measure is None:
+        chosen = _best(own or within, preference)
+        final = finish(chosen)
+        candidates = [final if candidate is chosen else candidate for candidate in candidates]
+    else:
+        candidates, final = _settled(candidates, own or within, limits, windows, preference, finish, measure, progress)
     progress(1.0)
-    return Found(tuple(candidates), tuple(within), chosen)
+    return Found(tuple(candidates), tuple(fitting(candidates)), final)
+
+
+def _settled(
+    candidates: Sequence[Candidate], preferred: Sequence[Candidate], limits: Limits,
+    windows: WindowSet, preference: Preference, finish: Callable[[Candidate], Candidate], measure: Measure,
+    progress: Callable[[float], None],
+) -> tuple[list[Candidate], Candidate]:  # fmt: skip
+    """The candidates, the front and the chosen one among them measured, and that one: the best whose own measured cost
+    fits. Raises InputError where none does."""
+    hop_seconds = windows.hop / windows.rate
+    front = pareto_front(candidates)
+    known = {id(c): m for c, m in zip(front, measure(front, progress), strict=True)}
+    first = {id(candidate) for candidate in preferred}
+    pool = [(known.get(id(candidate), candidate), id(candidate) in first) for candidate in candidates]
+    while True:
+        fit = [(c, mine) for c, mine in pool if not c.cost.excess(limits, hop_seconds)]
+        if not fit:
+            raise InputError(_nothing_fits([c for c, _ in pool], limits, windows))
+        chosen = _best([c for c, mine in fit if mine] or [c for c, _ in fit], preference)
+        final = measure([finish(chosen)], progress)[0]
+        pool = [(final if c is chosen else c, mine) for c, mine in pool]
+        if not final.cost.excess(limits, hop_seconds):
+            return [c for c, _ in pool], final
 
 
 def _best(candidates: Sequence[Candidate], preference: Preference) -> Candidate:

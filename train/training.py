@@ -28,7 +28,7 @@ from .modelfile import Decision, Golden, ModelParts, build
 from .pipeline import Pipeline, cut_windows
 from .recording import RecordingReader
 from .recording_labels import refuse_suspects
-from .search import Found, Preference, search
+from .search import Found, Measure, Preference, search
 from .validation import Validation, check_choice, split_labels
 
 __all__ = ["DEAR", "LEAST_WINDOWS", "Candidate", "Options", "Training", "default_hop", "default_window", "train"]
@@ -55,7 +55,9 @@ class Options:
     follows, in standard deviations a window (0: none; None: chosen, for slow sensors); apart: the windows do not
     follow one another, so that nothing may be remembered from one to the next; limits: of the board; workers: processes
     that search, None: one a core; distill: the teacher whose score is learned, see distill.py; choose_by: what judges
-    the candidates, of validation.CHOICES.
+    the candidates, of validation.CHOICES; measure: where there are limits, and the extra ``profile`` is installed, the
+    chosen model and the front of what is possible are compiled and run for the limits' core, and the choice keeps to
+    the limits as measured.
     """
 
     family: str = "auto"
@@ -72,6 +74,7 @@ class Options:
     workers: int | None = None
     distill: str = ""
     choose_by: str = "injected"
+    measure: bool = True
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ def _plans(reader: RecordingReader, sets: Mapping[str, Sequence[Feature]], optio
                 options.decision,
                 options.seed,
                 options.distill,
+                options.limits.core,
             )
         )
     return plans
@@ -284,6 +288,39 @@ def _preference(reader: RecordingReader) -> Preference:
     return Preference(order, _PROCESS_TOLERANCE)
 
 
+def _parts(reader: RecordingReader, options: Options, windows: WindowSet, chosen: Candidate) -> ModelParts:
+    return ModelParts(
+        family=chosen.family.number,
+        channels=reader.channels,
+        window=windows.window,
+        hop=windows.hop,
+        rate=reader.rate,
+        features=chosen.plan.features,
+        standardize=chosen.scales,
+        parameters=chosen.family.parameters(),
+        decision=options.decision,
+        meta=_meta(reader, options, chosen, windows.still),
+        baseline=tuple(chosen.plan.slew.tolist()),
+    )
+
+
+def _measure(reader: RecordingReader, options: Options, windows: WindowSet, report: Progress) -> Measure | None:
+    """How the search measures costs; None where there is nothing to keep to, or nothing to measure with."""
+    from .profile.candidates import can_measure, measured_candidates
+
+    core = options.limits.core
+    if not (options.measure and options.limits.text and can_measure(core)):
+        return None
+
+    def measure(candidates: Sequence[Candidate], progress: Callable[[float], None]) -> list[Candidate]:
+        def model_of(candidate: Candidate) -> bytes:
+            return build(_parts(reader, options, windows, candidate))
+
+        return measured_candidates(candidates, model_of, core, lambda share: report(f"measured on {core}", share))
+
+    return measure
+
+
 def train(
     readers: Sequence[RecordingReader],
     options: Options = Options(),
@@ -318,6 +355,7 @@ def train(
         options.workers,
         lambda share: report("families", share),
         _preference(readers[0]) if validation is None else Preference(),
+        _measure(readers[0], options, windows, report),
     )
     chosen = found.chosen
     windows = windows.select(chosen.plan.columns)
@@ -325,19 +363,7 @@ def train(
     if options.distill:
         teacher = teacher_quality(windows, _selected(faulty, chosen.plan), chosen.plan)
     warnings += _doubts(chosen, windows, validation)
-    parts = ModelParts(
-        family=chosen.family.number,
-        channels=readers[0].channels,
-        window=window,
-        hop=hop,
-        rate=rate,
-        features=chosen.plan.features,
-        standardize=chosen.scales,
-        parameters=chosen.family.parameters(),
-        decision=options.decision,
-        meta=_meta(readers[0], options, chosen, windows.still),
-        baseline=tuple(chosen.plan.slew.tolist()),
-    )
+    parts = _parts(readers[0], options, windows, chosen)
     draft = Pipeline(parse(build(parts)))
     model = build(replace(parts, golden=_golden(windows.samples, draft, options.seed)))
     pipeline = Pipeline(parse(model))

@@ -141,7 +141,9 @@ class Listener:
         if detector is None:
             self._refuse(sequence, "model" if app.detector is None else "window")
             return
-        if number != self._last_run:  # the same number again asks for lines that were lost, not for another score
+        # The same number again asks for lines that were lost, not for another score; a detector that it shares with the
+        # live windows may have scored one of those meanwhile, and without a memory scores this one as before.
+        if number != self._last_run or detector is app.detector:
             if fields.get("reset") == "1":
                 detector.reset()
             start = time.ticks_us()

@@ -142,11 +142,11 @@ def _print(measured: Sequence[Measurement], clock: float | None, watts: float | 
     table("", columns if watts is None else [*columns, "energy"], rows)
     windows = measured[0].windows
     say(
-        f"\nCompiled by {compiler()} -{optimize}, run by {emulator()}; features, scores, contributions and decisions of "
-        f"{windows} windows equal NumPy's on every core. Instructions: of the window that takes the most; as recorded: of "
-        "the first golden one. Flash, RAM, stack and samples in bytes; RAM: state and buffers; samples: the ring of a "
-        "window and a hop. Helpers: the compiler's own library (division on a Cortex-M0), which other code of a firmware "
-        "may need as well; its instructions are in the counts."
+        f"\nCompiled by {compiler()} -{optimize}, run by {emulator()}; features, scores, contributions and decisions "
+        f"of {windows} windows equal NumPy's on every core. Instructions: of the window that takes the most; as "
+        "recorded: of the first golden one. Flash, RAM, stack and samples in bytes; RAM: state and buffers; samples: "
+        "the ring of a window and a hop. Helpers: the compiler's own library (division on a Cortex-M0), which other "
+        "code of a firmware may need as well; its instructions are in the counts."
     )
     say(ASSUMPTION)
     for source in dict.fromkeys(f"{m.firmware.mcu.name}: {m.firmware.mcu.cycles.source}" for m in measured):

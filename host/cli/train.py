@@ -14,6 +14,7 @@ from .output import print_json, progress, say, table
 
 if TYPE_CHECKING:
     from offbeat.train.boards import Limits
+    from offbeat.train.cost import Cost
     from offbeat.train.modelfile import Decision
     from offbeat.train.training import Training
 
@@ -160,13 +161,16 @@ def _print_candidates(training: Training) -> None:
     judged = f"AUROC, {'injected' if training.validation is None else 'labelled'} faults"
     rows = [
         (c.family.name, sizes_of(c), c.plan.name, f"{c.quality:.3f}", f"{c.mean_detected:.0%}", c.calibration.alarms,
-         f"{c.cost.flash} B", f"{c.cost.ram} B", c.cost.instructions, "chosen" if c is training.chosen else "")
+         *_costs(c.cost), "chosen" if c is training.chosen else "")
         for c in shown
     ]  # fmt: skip
     columns = (
         "family", "size", "features", judged, "found", "false alarms held out", "flash", "RAM", "instructions", "",
     )  # fmt: skip
-    table(f"The Pareto front of {len(training.candidates)} candidates (instructions estimated)", columns, rows)
+    core = training.chosen.cost.core
+    table(f"The Pareto front of {len(training.candidates)} candidates (on a {core}; ~: estimated)", columns, rows)
+    if not training.chosen.cost.measured:
+        say(_not_measured())
     best = sorted({c.family.name: c for c in sorted(training.candidates, key=lambda c: c.quality)}.items())
     best = [(name, training.chosen if name == training.chosen.family.name else c) for name, c in best]
     kept = [
@@ -181,6 +185,26 @@ def _print_candidates(training: Training) -> None:
     if distilled:
         say("")
         table("Distillation", ("", judged, "F1", "size"), distilled)
+
+
+def _costs(cost: Cost) -> tuple[str, str, str]:
+    """Flash, RAM and instructions; with a mark where they were not measured."""
+    mark = "" if cost.measured else "~"
+    return f"{mark}{cost.flash} B", f"{mark}{cost.ram} B", f"{mark}{cost.instructions}"
+
+
+def _not_measured() -> str:
+    """Why the costs are estimates."""
+    from offbeat.train.profile import toolchain_missing
+
+    if toolchain_missing():
+        return (
+            "Flash, RAM and instructions are estimates of a cost model; pip install 'offbeat[profile]' to measure them."
+        )
+    return (
+        "Flash, RAM and instructions are estimates of a cost model; `offbeat profile` measures the model that was "
+        "written, and --board or a limit measures before choosing."
+    )
 
 
 def _number(value: float | None) -> str:

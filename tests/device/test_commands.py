@@ -212,7 +212,7 @@ def test_without_a_model_the_board_is_idle_and_says_so(worker: Worker) -> None:
     board = started_board(worker, b"")
     assert ("MODE", {"mode": "idle", "why": "no_model"}) in lines(board.started)
     assert board.step(500) == b""
-    for kind, fields in (("WINDOW", {"o": 0, "d": "AAA="}), ("RUN", {"n": 1}), ("SELFTEST", {})):
+    for kind, fields in (("WINDOW", {"o": 0, "d": "AAA="}), ("RUN", {"n": 1}), ("SELFTEST", {}), ("BENCH", {})):
         assert ask(board, kind, 3, **fields) == [("NAK", {"re": "3", "why": "model"})]
     assert ask(board, "RECORD", seconds=1)[1] == ("MODE", {"mode": "record", "why": "asked"})
     assert lines(board.step(100))[-1] == ("MODE", {"mode": "idle", "why": "done"})
@@ -320,6 +320,26 @@ def test_commands_between_windows_leave_the_live_scores_alone(board: AppWorker, 
         ask(board, kind, **fields)
         output += board.step(77)
     assert scores(output) == expected_scores(case, 333 + 5 * 77)
+
+
+def test_a_window_is_timed_apart_from_the_live_ones(board: AppWorker, case: Case) -> None:
+    assert ask(board, "BENCH", 4) == [("NAK", {"re": "4", "why": "window"})]
+    window = make_window(("vibration",) * 2, 32, seed=2)
+    output = board.step(100)
+    send_window(board, window, np.array([0, 90]))
+    before = ask(board, "RUN", n=5)
+    ((kind, fields),) = ask(board, "BENCH", 4)
+    assert kind == "ACK" and set(fields) == {"re", "features", "model", "taken"}
+    assert (fields["re"], fields["taken"]) == ("4", "0")
+    assert int(fields["features"]) >= 0 and int(fields["model"]) >= 0
+
+    def results(said: list[Line]) -> list[Line]:
+        return [(k, {key: value for key, value in f.items() if key != "us"}) for k, f in said]
+
+    assert results(ask(board, "RUN", n=5)) == results(before), "computed once more, not remembered"
+    output += board.step(200)
+    assert results(ask(board, "RUN", n=5)) == results(before), "live windows in between do not show"
+    assert scores(output) == expected_scores(case, 300)
 
 
 def test_selftest_passes(board: AppWorker) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from offbeat.device import modelfile as reader
-from offbeat.host.validate import ValidationReport, bytes_a_line, validate
+from offbeat.host.sending import bytes_a_line
+from offbeat.host.validate import ValidationReport, validate
 from offbeat.host.virtual import VirtualBoard
 from offbeat.host.windows import extreme_windows, recorded_windows
 from offbeat.train.errors import InputError

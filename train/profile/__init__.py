@@ -6,7 +6,7 @@ from .cycles import ASSUMPTION
 from .emulate import CoreFaultError, Emulator, emulator
 from .firmware import OPTIMIZATIONS, Firmware, build_firmware, compiler, toolchain_missing
 from .fit import Fit, advice, fits
-from .mcus import DEFAULT_MCUS, MCUS, Mcu, mcu_named, mcus_named
+from .mcus import DEFAULT_MCUS, MCUS, Mcu, mcus_named
 from .measure import Measurement, measure, windows_of
 from .plot import save_plot
 from .run import measure_on
@@ -27,7 +27,6 @@ __all__ = [
     "compiler",
     "emulator",
     "fits",
-    "mcu_named",
     "mcus_named",
     "measure",
     "measure_on",

@@ -30,6 +30,7 @@ __all__ = [
     "compiler",
     "inputs_of",
     "require_toolchain",
+    "runtime_sizes",
     "toolchain_missing",
 ]
 
@@ -175,6 +176,22 @@ def build_firmware(model: bytes, mcu: Mcu, optimize: str = "O2") -> Firmware:
         if complaint:
             raise _failed(mcu, complaint)
         return _read(where / "firmware.elf", mcu, optimize)
+
+
+def runtime_sizes(model: bytes, mcu: Mcu, optimize: str = "O2") -> dict[str, int]:
+    """Bytes of code and constants of each of the runtime's files that a model needs, before unused functions go."""
+    from elftools.elf.elffile import ELFFile
+
+    require_toolchain()
+    files, found = inputs_of(model), {}
+    with tempfile.TemporaryDirectory(prefix="offbeat-profile-") as temporary:
+        for name, text in files.items():
+            (Path(temporary) / name).write_text(text, encoding="utf-8")
+        for name in (name for name in files if name.startswith("offbeat") and name.endswith(".c")):
+            with _object(name, files, mcu, optimize, Path(temporary)).open("rb") as file:
+                sections = ELFFile(file).iter_sections()
+                found[name] = sum(s["sh_size"] for s in sections if s.name.startswith((".text", ".rodata")))
+    return found
 
 
 def _read(path: Path, mcu: Mcu, optimize: str) -> Firmware:

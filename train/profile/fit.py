@@ -10,7 +10,6 @@ from offbeat.device.modelfile import Model
 from offbeat.train.boards import BOARDS, Board, limits_of
 from offbeat.train.limits import size_in_words, time_in_words
 
-from .mcus import mcu_named
 from .measure import Measurement
 
 __all__ = ["Fit", "advice", "fits"]
@@ -52,13 +51,12 @@ def fits(model: Model, measurements: Sequence[Measurement]) -> list[Fit]:
     by_name = {measurement.firmware.mcu.name: measurement for measurement in measurements}
     found = []
     for board in BOARDS.values():
-        mcu = mcu_named(board.core)
-        if mcu is None:
+        if not board.mcu:
             found.append(Fit(board, None, {}, "not measured: no emulator of its core", None))
-        elif mcu.name not in by_name:
-            found.append(Fit(board, None, {}, f"not measured: say --mcu {mcu.name}", None))
+        elif board.mcu not in by_name:
+            found.append(Fit(board, None, {}, f"not measured: say --mcu {board.mcu}", None))
         else:
-            found.append(_fit(board, model, by_name[mcu.name]))
+            found.append(_fit(board, model, by_name[board.mcu]))
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from offbeat.train.errors import InputError
 
-__all__ = ["DEFAULT_MCUS", "MCUS", "Cycles", "Mcu", "mcu_named", "mcus_named"]
+__all__ = ["DEFAULT_MCUS", "MCUS", "Cycles", "Mcu", "mcus_named"]
 
 Range = tuple[float, float]
 
@@ -35,8 +35,7 @@ class Cycles:
 @dataclass(frozen=True)
 class Mcu:
     """A core. target, flags: of zig cc; thumb: ARM's Thumb instructions, else RISC-V's; model: of Unicorn, by the end
-    of its constant's name; clock: Hz, usual for boards with this core; boards: cores of train/boards.py that run the
-    very same machine code."""
+    of its constant's name; clock: Hz, usual for boards with this core."""
 
     name: str
     target: str
@@ -45,7 +44,6 @@ class Mcu:
     model: str
     clock: float
     cycles: Cycles
-    boards: tuple[str, ...]
 
 
 _M0 = Cycles(
@@ -83,23 +81,17 @@ _RISCV = "riscv32-freestanding-none"
 MCUS: dict[str, Mcu] = {
     mcu.name: mcu
     for mcu in (
-        Mcu("cortex-m0", _THUMB, ("-mcpu=cortex_m0",), True, "CORTEX_M0", 48e6, _M0, ("Cortex-M0", "Cortex-M0+")),
-        Mcu("cortex-m3", _THUMB, ("-mcpu=cortex_m3",), True, "CORTEX_M3", 72e6, _M3, ("Cortex-M3",)),
-        Mcu("cortex-m4", _THUMB, ("-mcpu=cortex_m4",), True, "CORTEX_M4", 64e6, _M4, ("Cortex-M4F",)),
-        Mcu("cortex-m7", _THUMB, ("-mcpu=cortex_m7",), True, "CORTEX_M7", 480e6, _M7, ("Cortex-M7F",)),
-        Mcu("cortex-m33", _THUMB, ("-mcpu=cortex_m33",), True, "CORTEX_M33", 150e6, _M33, ("Cortex-M33",)),
-        Mcu("rv32imc", _RISCV, ("-mcpu=generic_rv32+m+c",), False, "SIFIVE_E31", 160e6, _E31, ("RV32IMC",)),
-        Mcu("rv32ec", _RISCV, ("-mcpu=generic_rv32+e+c", "-mabi=ilp32e"), False, "SIFIVE_E31", 48e6, _V2A,
-            ("QingKe V2A, RV32EC",)),
+        Mcu("cortex-m0", _THUMB, ("-mcpu=cortex_m0",), True, "CORTEX_M0", 48e6, _M0),
+        Mcu("cortex-m3", _THUMB, ("-mcpu=cortex_m3",), True, "CORTEX_M3", 72e6, _M3),
+        Mcu("cortex-m4", _THUMB, ("-mcpu=cortex_m4",), True, "CORTEX_M4", 64e6, _M4),
+        Mcu("cortex-m7", _THUMB, ("-mcpu=cortex_m7",), True, "CORTEX_M7", 480e6, _M7),
+        Mcu("cortex-m33", _THUMB, ("-mcpu=cortex_m33",), True, "CORTEX_M33", 150e6, _M33),
+        Mcu("rv32imc", _RISCV, ("-mcpu=generic_rv32+m+c",), False, "SIFIVE_E31", 160e6, _E31),
+        Mcu("rv32ec", _RISCV, ("-mcpu=generic_rv32+e+c", "-mabi=ilp32e"), False, "SIFIVE_E31", 48e6, _V2A),
     )
 }  # fmt: skip
 
 DEFAULT_MCUS = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "rv32imc")
-
-
-def mcu_named(core: str) -> Mcu | None:
-    """The core by what a board's maker calls it (Board.core); None for one that is not emulated."""
-    return next((mcu for mcu in MCUS.values() if core in mcu.boards), None)
 
 
 def mcus_named(text: str | None) -> list[Mcu]:
