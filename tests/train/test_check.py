@@ -22,7 +22,7 @@ from offbeat.train.check_levels import Levels
 from offbeat.train.check_report import Finding, Opinion, over_channels
 from offbeat.train.check_survey import Survey
 from offbeat.train.choose import feature_sets
-from offbeat.train.cost import STACK_BYTES, STATE_BYTES, code_bytes
+from offbeat.train.cost import STATE_BYTES, code_bytes
 from offbeat.train.dataset import collect
 from offbeat.train.errors import InputError
 from offbeat.train.features import Feature
@@ -432,14 +432,12 @@ def vibration(window: int, channels: int) -> list[Feature]:
     return [Feature(kind, channel, first, 1) for channel in range(channels) for kind, first in kinds]
 
 
-def test_the_estimate_is_the_measurement_where_that_was_made() -> None:
-    """Numbers of docs/c-runtime.md, "Time and memory"."""
-    text = (Path(__file__).parents[2] / "docs" / "c-runtime.md").read_text(encoding="utf-8")
+def test_the_estimate_counts_what_there_is() -> None:
+    """Against measurements it is held in tests/train/profile/test_costs.py."""
     need = need_of(vibration(128, 3), "gaussian", 128, 64, 3)
-    assert f"| Cortex-M3, gcc 12 -O2 | 36 900 | 3420 | {STACK_BYTES} |" in text
-    assert f"{STATE_BYTES} bytes of state" in text
-    assert need.features == 24 and need.instructions == pytest.approx(36_900, rel=0.01)
-    assert need.ram - (128 + 64) * 3 * 2 == pytest.approx(768, abs=20)
+    assert need.features == 24 and not need.measured
+    buffers = 2 * (128 + 24 * 3) + 4 * 24 + STATE_BYTES  # work, vector, features, state
+    assert 100 < need.ram - (128 + 64) * 3 * 2 - buffers < 400, "the rest is the stack"
 
 
 def test_the_estimate_is_near_a_trained_model(path: Path) -> None:
