@@ -108,6 +108,7 @@ def examine() -> list[Finding]:
         _compiler(),
         _firmware(),
         _package("pyarrow", "Parquet recordings", "pip install 'offbeat[parquet]'"),
+        _package("unicorn", "emulated cores, to measure a model", "pip install 'offbeat[profile]'"),
         _package("mpremote", "copies files onto a MicroPython board", "pip install mpremote"),
         _serial_rights(),
     ]

@@ -41,7 +41,7 @@ _PACKAGES: Final = {"ziglang": "ziglang", "unicorn": "unicorn", "elftools": "pye
 # What firmware is usually built with; frame pointers and tables for unwinding serve a debugger only.
 _FLAGS: Final = (
     "-std=c99", "-ffunction-sections", "-fdata-sections", "-fomit-frame-pointer", "-fno-unwind-tables",
-    "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-sanitize=undefined", "-g0",
+    "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-sanitize=undefined",
 )  # fmt: skip
 _ENTRIES: Final = ("driver_init", "driver_features", "driver_score", "driver_decide", "driver_contribution")
 _SECTIONS: Final = (".text", ".rodata", ".data", ".bss", ".buffers", ".samples", ".helpers")
@@ -128,7 +128,8 @@ def _failed(mcu: Mcu, complaint: str) -> OffbeatError:
 
 
 def _flags(mcu: Mcu, optimize: str) -> list[str]:
-    return ["-target", mcu.target, *mcu.flags, f"-{optimize}", *_FLAGS]
+    symbols = "-g1" if optimize == "Os" else "-g0"  # zig strips what is built for size, but not from a debugger
+    return ["-target", mcu.target, *mcu.flags, f"-{optimize}", *_FLAGS, symbols]
 
 
 def _object(name: str, files: dict[str, str], mcu: Mcu, optimize: str, where: Path) -> Path:
