@@ -81,6 +81,8 @@ class Emulator:
         self._blocks: dict[tuple[int, int], int] = {}
         self._taken = 0
         self._end = self._top = self._lowest = self._entered = 0
+        self._seen: set[tuple[int, int]] = set()
+        self._depths = dict.fromkeys((function.start for function in firmware.functions), -1)
         low, high = firmware.code
         self._core.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block, None, low, high - 1)
         self._core.hook_add(unicorn.UC_HOOK_INTR, self._on_exception)
@@ -136,6 +138,8 @@ class Emulator:
             count.functions[names(address)] += kinds.instructions * times
         count.kinds.taken = self._taken
         self._blocks, self._taken, self._lowest = {}, 0, 0
+        self._seen.clear()
+        self._depths = dict.fromkeys(self._depths, -1)
         return count
 
     def _kinds(self, address: int, size: int) -> Kinds:
@@ -164,18 +168,29 @@ class Emulator:
         untouched = len(stack) - len(stack.lstrip(_FILL))
         self._lowest = max(self._lowest, len(stack) - untouched)
 
+    def _note_depth(self, pointer: int, address: int) -> None:
+        """Look at the stack pointer where a function begins, and once in each block that it goes through from there.
+
+        Within a function it stands at each block where it always stands, counted from the function's start: it need be
+        looked at again only when a function begins deeper than ever before.
+        """
+        self._top = self._top or pointer
+        depth = self._top - pointer
+        self._lowest = max(self._lowest, depth)
+        if depth > self._depths.get(address, depth):
+            self._depths[address] = depth
+            self._seen.clear()
+
     # Hooks: an exception must not leave them, for C code calls them
 
     def _on_block(self, core: Any, address: int, size: int, data: Any) -> None:
         key = (address, size)
         self._blocks[key] = self._blocks.get(key, 0) + 1
-        pointer = core.reg_read(self._stack_pointer)
-        if not self._top:
-            self._top = pointer
-        elif address != self._end:
+        if address != self._end and self._top:
             self._taken += 1
-        if self._top - pointer > self._lowest:
-            self._lowest = self._top - pointer
+        if address in self._depths or key not in self._seen:
+            self._note_depth(core.reg_read(self._stack_pointer), address)
+            self._seen.add(key)
         self._end = address + size
         self._entered += 1
         if self._entered > _MOST_BLOCKS:

@@ -53,8 +53,9 @@ def executed(firmware: Firmware, board: str, frames: bytes, folder: Path) -> int
         (folder / f"{number}.bin").write_bytes(data)
         loaders += ["-device", f"loader,file={folder / f'{number}.bin'},addr={address:#x},force-raw=on"]
     log = folder / "log"
-    command = [QEMU, "-M", board, "-nographic", "-monitor", "none", "-serial", "none", "-semihosting", *single,
-               *loaders, "-device", f"loader,addr={STUB | 1:#x},cpu-num=0", "-d", "exec,nochain", "-D", str(log)]  # fmt: skip
+    quiet = ["-nographic", "-monitor", "none", "-serial", "none", "-semihosting"]
+    start = ["-device", f"loader,addr={STUB | 1:#x},cpu-num=0"]
+    command = [QEMU, "-M", board, *quiet, *single, *loaders, *start, "-d", "exec,nochain", "-D", str(log)]
     subprocess.run(command, check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL)
     low, high = firmware.code
     places = re.findall(r"^Trace .*?\[[0-9a-f]+/([0-9a-f]+)/", log.read_text(), re.MULTILINE)
