@@ -170,16 +170,19 @@ def _print_functions(measured: Sequence[Measurement]) -> None:
 
 
 def _print_boards(boards: Sequence[Fit], sentences: Sequence[str]) -> None:
-    verdicts = {True: "fits", False: "too large", None: "-"}
+    measured = [fit for fit in boards if fit.fits is not None]
     rows = [
-        (fit.board.name, fit.board.core, verdicts[fit.fits], "-" if fit.share is None else f"{fit.share:.1%}", fit.text)
-        for fit in boards
+        (fit.board.name, fit.board.core, "fits" if fit.fits else "too large", f"{fit.share:.1%}", fit.text)
+        for fit in measured
     ]
-    say("")
-    columns = ("board", "core", "in half of it", "busy", "")
-    table(
-        "Boards (half of the flash and RAM is left to the firmware; busy: of the time between windows)", columns, rows
+    say(
+        "\nBoards, of which half of the flash and RAM is left to the firmware; busy: share of the time between windows."
     )
+    if rows:
+        table("", ("board", "core", "in half of it", "busy", ""), rows)
+    others = [f"{fit.board.name} ({fit.text.split(': ')[-1]})" for fit in boards if fit.fits is None]
+    if others:
+        say(f"Not measured: {', '.join(others)}.")
     for sentence in sentences:
         say(sentence, style="yellow")
 
@@ -189,8 +192,8 @@ def _print_times(times: BoardTimes) -> None:
     spent = found["microseconds"]
     rows = [(name, *(f"{spent[name][key]:g} us" for key in ("least", "median", "most"))) for name in spent]
     kernels = "viper" if times.viper else "bytecode"
-    say("")
-    table(f"MicroPython on {times.board or times.port}, {kernels} kernels", ("", "least", "median", "most"), rows)
+    say(f"\nMicroPython on the board at {times.port} ({times.board or 'unnamed'}), {kernels} kernels:")
+    table("", ("", "least", "median", "most"), rows)
     say(
         f"{len(times.features)} runs of {times.windows} windows. A window takes {times.taken} bytes of the heap; "
         f"{times.heap_used} bytes are in use, {times.heap_free} free."

@@ -90,4 +90,4 @@ def test_a_board_is_timed_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         values = json.loads(found.stdout)["board"]
         assert values["microseconds"]["total"]["median"] > 0 and values["heap"]["taken_by_a_window"] == 0
         found = run("profile", tmp_path, "--mcu", "cortex-m3", "--port", virtual.port)
-        assert "bytes of the heap" in found.stdout and "MicroPython on" in found.stdout
+        assert "bytes of the heap" in found.stdout and "MicroPython on the board at" in found.stdout
