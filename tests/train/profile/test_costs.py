@@ -86,7 +86,7 @@ def test_the_samples_tell_the_terms_apart() -> None:
 @pytest.fixture(scope="module")
 def normal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recordings") / "normal.csv"
-    write_csv(SimulatedStream(seed=1), path, seconds=60)
+    write_csv(SimulatedStream(seed=1), path, seconds=20)
     return path
 
 
