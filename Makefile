@@ -8,10 +8,10 @@ LINKS := $(VENV)/src/offbeat
 # MicroPython's own modules as types; they would hide CPython's, so they live apart
 BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 
-.PHONY: help setup demo test lint types format generate models costs results clean
+.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed picture clean
 
 help:            ## this list
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(READY)  ## the virtual environment in .venv, with everything that tests and demo need
 
@@ -55,8 +55,16 @@ models: $(READY) ## the models that ship, from simulated machines
 costs: $(READY)  ## the cost model's numbers, from compiler and emulator: after every change of device/c
 	$(BIN)/python -m offbeat.train.profile.calibration
 
-results: $(READY) ## docs/results.md and docs/demo.png, from the recordings of ../shared/data
-	$(BIN)/python benchmarks/detection.py
+results: bench-detection bench-speed picture ## docs/results.md and docs/demo.png, by the three targets below
+
+bench-detection: $(READY) ## every family against float originals, from the recordings of ../shared/data
+	$(BIN)/python -m benchmarks.detection
+
+bench-speed: $(READY) ## training on a day of vibration, beside float code
+	$(BIN)/python -m benchmarks.speed
+
+picture: $(READY) ## docs/demo.png
+	$(BIN)/python -m benchmarks.demo_picture
 
 clean:           ## removes what the other targets made
 	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from .arithmetic import Int32
@@ -28,7 +27,7 @@ from .pipeline import standardized, without_baseline
 __all__ = ["Candidate", "Faulty", "Plan", "teacher_quality", "try_family"]
 
 _REFERENCE = 1 << 20  # distance at which float and integer scores are put on one scale
-_MOST_FITTED = 50_000  # windows, evenly spread: no estimator here learns more from the next
+_MOST_FITTED = 20_000  # windows, evenly spread: no estimator here learns more from the next
 
 
 @dataclass(frozen=True)
@@ -151,14 +150,20 @@ class _Judged:
     detected: dict[str, float]
 
 
+def _auroc(healthy: NDArray[np.float64], faulty: NDArray[np.float64]) -> float:
+    """Share of pairs that are ranked right, ties by half (Mann and Whitney, 1947); healthy: float64 [W], sorted once
+    for all faults, which for a day of windows is most of the work."""
+    below = np.searchsorted(healthy, faulty, side="left") + np.searchsorted(healthy, faulty, side="right")
+    return float(below.mean() / (2 * len(healthy)))
+
+
 def _judge(healthy: NDArray[np.float64], faulty: Mapping[str, NDArray[np.float64]], threshold: float) -> _Judged:
     """Scores of held-out normal windows, float64 [K, W], against those of windows with a fault."""
     quality, f1 = [], []
     for kind, normal in enumerate(healthy):
         of_faults = [scores[kind] for scores in faulty.values()]
-        truths = [np.repeat([0, 1], [len(normal), len(scores)]) for scores in of_faults]
-        pairs = zip(truths, of_faults, strict=True)
-        quality.append(float(np.mean([roc_auc_score(t, np.concatenate([normal, scores])) for t, scores in pairs])))
+        ordered = np.sort(normal)
+        quality.append(float(np.mean([_auroc(ordered, scores) for scores in of_faults])))
         found = np.concatenate(of_faults) >= threshold
         f1.append(float(2 * found.sum() / max(found.sum() + len(found) + (normal >= threshold).sum(), 1)))
     detected = {fault: float((scores[0] >= threshold).mean()) for fault, scores in faulty.items()}
@@ -182,7 +187,7 @@ def try_family(
             own, part = _fit(stretches, plan, family, settings)
             return _both(part, own, plan)
 
-        blocks = cross_fit(windows, make)
+        blocks = cross_fit(windows, make, apart=not (family.stateful or plan.slew.any()))
     held_out = [block[0].astype(np.int32) for block in blocks]
     calibration = calibrate(held_out, windows.normal_hours, plan.budget, plan.decision)
     score = _both(fitted, scales, plan)

@@ -48,10 +48,13 @@ def _kept(stretch: Stretch, used: NDArray[np.bool_]) -> list[Int32]:
     return [stretch.features[low:high] for low, high in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def cross_fit(windows: WindowSet, make: Callable[[Sequence[Int32]], Score]) -> list[NDArray[np.float64]]:
+def cross_fit(
+    windows: WindowSet, make: Callable[[Sequence[Int32]], Score], apart: bool = False
+) -> list[NDArray[np.float64]]:
     """Scores of each block by a model made of the others, less the windows that overlap the block.
 
-    make: from the features of stretches to the model's score. Returns float64 [K, W] of each block, in order of time.
+    make: from the features of stretches to the model's score; apart: no score depends on the windows before it.
+    Returns float64 [K, W] of each block, in order of time.
     """
     normal = windows.normal
     overlap = -(-windows.window // windows.hop)
@@ -63,6 +66,9 @@ def cross_fit(windows: WindowSet, make: Callable[[Sequence[Int32]], Score]) -> l
             used[index][max(part.start - purge, 0) : part.stop + purge] = False
         rest = [run for stretch, mask in zip(normal, used, strict=True) for run in _kept(stretch, mask)]
         score = make(rest)
+        if apart:
+            held_out |= {(index, part.start): score(normal[index].features[part]) for index, part in fold}
+            continue
         for index in {index for index, _ in fold}:
             # a stateful model runs through the whole stretch, of which the blocks of the fold are taken out
             found = score(normal[index].features)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .arithmetic import Int32, sine_table
+from .arithmetic import Int32
+from .described import described
 from .errors import InputError
-from .features import Feature, extract
+from .features import Feature
 from .pipeline import cut_windows
 from .recording import RecordingReader, normal_mask
 
@@ -58,6 +59,8 @@ class WindowSet:
     def select(self, columns: Sequence[int]) -> WindowSet:
         """The same windows with some of their features."""
         chosen = list(columns)
+        if all(chosen == list(range(stretch.features.shape[1])) for stretch in self.stretches[:1] + self.normal[:1]):
+            return self
 
         def part(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
             return tuple(replace(stretch, features=stretch.features[:, chosen]) for stretch in stretches)
@@ -161,18 +164,18 @@ def window_blocks(
 def _stretches(
     reader: RecordingReader, features: Sequence[Feature], window: int, hop: int, keep: Callable[..., None]
 ) -> Iterator[Stretch]:
-    table = sine_table(window)
     parts: list[tuple[Int32, NDArray, NDArray, NDArray]] = []
 
     def stretch() -> Stretch:
         found, starts, fault, whole = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Stretch(str(reader.path), found, starts, fault, whole)
 
-    for windows, fault, whole, starts, continues in window_blocks(reader, window, hop):
+    blocks = window_blocks(reader, window, hop)
+    for (windows, fault, whole, starts, continues), found in described(blocks, features, window):
         if parts and not continues:
             yield stretch()
             parts = []
-        parts.append((extract(windows, features, table), starts, fault, whole))
+        parts.append((found, starts, fault, whole))
         keep(windows, (fault == "") & whole, starts[-1])
     if parts:
         yield stretch()

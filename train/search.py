@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Measure = Callable[[Sequence[Candidate], Callable[[float], None]], list[Candidat
 """Takes candidates and progress; gives the same ones, in that order, with their costs as measured."""
 
 _A_DOUBLING = 0.02  # AUROC that twice as many features have to bring
-_MOST_WINDOWS = 20_000  # of the recordings, in blocks of time: enough to tell one family from another
+_MOST_WINDOWS = 8_000  # of the recordings, in blocks of time: enough to tell one family from another
 _WORTH_SIZES = 0.03  # AUROC below the best at which a family's other sizes are still tried
 _MOST_SIZED = 3  # families
 _WORTH_PROCESSES = 4  # candidates: with fewer, starting processes takes longer than the search
@@ -117,7 +117,9 @@ def search(
     Raises InputError where nothing fits the limits, and says what would.
     """
     limits, preference = limits or Limits(), preference or Preference()
-    few, hop_seconds = windows.thinned(_MOST_WINDOWS), windows.hop / windows.rate
+    hop_seconds = windows.hop / windows.rate
+    windows = replace(windows, stretches=())  # only normal ones are looked at: the others need not go to each process
+    few = windows.thinned(_MOST_WINDOWS)
     workers = workers or cpu_count()
 
     def fitting(candidates: Sequence[Candidate]) -> list[Candidate]:
