@@ -328,7 +328,8 @@ def train(
 ) -> Training:
     """Train a model on the normal parts of recordings.
 
-    Two passes of bounded memory over the recordings; features of all windows are kept (4 bytes each).
+    One pass of bounded memory, after a look at the start of the first recording; features of all windows are kept (4
+    bytes each). Decimals of unknown scale take open_recording() one pass more.
     Raises InputError where the recordings cannot be trained on.
     """
     report = progress or (lambda stage, share: None)

@@ -21,6 +21,7 @@ from .teachers import TEACHERS, TEACHING_SETS
 __all__ = ["main"]
 
 _QUICK_SETS, _QUICK_FAMILIES, _QUICK_CASES = ("skab", "cwru0", "gear4", "nicla"), ("gaussian", "pca", "auto"), 3
+_OF_WINDOWS = ("load_fan_uci", "load_fan_esp32", "load_cwru0", "load_gear", "load_nicla")
 _OF_LARGE = ("gaussian", "pca", "auto")  # families that are run on large sets
 _ORIGINALS_OF_LARGE = "LedoitWolf,PCA T²+Q,IsolationForest"
 
@@ -87,6 +88,8 @@ def jobs_of(arguments: argparse.Namespace) -> Iterator[Job]:
                 yield Job(data_set.key, part, "originals", _ORIGINALS_OF_LARGE, most)
             elif not arguments.family:
                 yield Job(data_set.key, part, "originals", "LedoitWolf,PCA T²+Q" if arguments.quick else "all", most)
+            if data_set.loader in _OF_WINDOWS:
+                yield Job(data_set.key, part, "control", "all", most)
             if not arguments.quick and not arguments.family and part == "dev" and data_set.key in TEACHING_SETS:
                 yield from (Job(data_set.key, part, "teacher", teacher) for teacher in TEACHERS)
     if not arguments.quick and not part_of_it and arguments.part != "holdout":
@@ -131,6 +134,7 @@ def main(given: Sequence[str] | None = None) -> None:
     if output is None:
         print(text)
         sys.exit(1 if failed else 0)
+    output.parent.mkdir(parents=True, exist_ok=True)
     plot_auroc(results, output.with_suffix(".png"))
     if output.name == "results.md":
         put_section(output, "detection", text)

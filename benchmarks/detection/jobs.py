@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from benchmarks.results import write_whole
 
 from .cases import DATA_SETS, ROOT, DataSet, data_directory, load
-from .originals import ORIGINALS, judge_original
+from .originals import ORIGINALS, judge_control, judge_original
 from .ours import judge_family
 from .recordings import RECORDINGS, judge_recording
 from .teachers import judge_teacher
@@ -36,7 +36,7 @@ _WATCHED = (
 class Job:
     """One method on one part of one data set.
 
-    data_set: key, or the name of a labelled recording; kind: family, originals, teacher or recording; method: which;
+    data_set: key, or the name of a labelled recording; kind: family, originals, control, teacher or recording; method: which;
     most: cases, None for all.
     """
 
@@ -70,6 +70,8 @@ def _done(job: Job) -> dict:
         return judge_family(data_set, cases, job.method)
     if job.kind == "teacher":
         return judge_teacher(data_set, cases, job.method)
+    if job.kind == "control":
+        return {"controls": judge_control(data_set, cases)}
     names = list(ORIGINALS) if job.method == "all" else job.method.split(",")
     return {"originals": judge_original(data_set, cases, names)}
 

@@ -30,7 +30,7 @@ from offbeat.train.pipeline import cut_windows
 from .cases import DataSet, protocols
 from .measures import delays, figures
 
-__all__ = ["ORIGINALS", "ORIGINAL_OF", "judge_original"]
+__all__ = ["CONTROLS", "ORIGINALS", "ORIGINAL_OF", "judge_control", "judge_original"]
 
 Floats = NDArray[np.float64]
 Fitted = tuple[Any, Callable[[Floats], Floats]]
@@ -97,7 +97,9 @@ def _pyod(name: str) -> Callable[[Floats], Fitted]:
 def _autoencoder(rows: Floats) -> Fitted:
     width = rows.shape[1]
     layers = (2 * width, max(width // 3, 2), 2 * width)
-    model = MLPRegressor(layers, early_stopping=len(rows) >= 200, max_iter=300, random_state=0).fit(rows, rows)
+    model = MLPRegressor(hidden_layer_sizes=layers, early_stopping=len(rows) >= 200, max_iter=300, random_state=0).fit(
+        rows, rows
+    )
     return model, lambda some: ((some - model.predict(some).reshape(some.shape)) ** 2).sum(axis=1)
 
 
@@ -253,3 +255,18 @@ def judge_original(data_set: DataSet, cases: Sequence[Any], names: Sequence[str]
             except (ValueError, np.linalg.LinAlgError) as error:  # an estimator that cannot be fitted to these rows
                 found[f"{name}|{kind}"] = {"failed": " ".join(str(error).split())[:200]}
     return found
+
+
+CONTROLS: dict[str, Callable[[Floats], Floats]] = {
+    "mean": lambda windows: windows.mean(axis=1),
+    "RMS": lambda windows: np.log(windows.std(axis=1) + 1e-12),
+}
+"""One number a channel and window float64 [W, N, C], by name: what is found by it alone is no merit of a model."""
+
+
+def judge_control(data_set: DataSet, cases: Sequence[Any]) -> Mapping[str, dict]:
+    """The Mahalanobis distance of each control's numbers; figures by name, for cases of windows."""
+    return {
+        name: _of_features(data_set, cases, [(make(case.train), make(case.test)) for case in cases], _mahalanobis)
+        for name, make in CONTROLS.items()
+    }

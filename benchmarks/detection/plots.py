@@ -56,4 +56,6 @@ def plot_auroc(results: Mapping[Job, dict], path: Path) -> None:
     axes.tick_params(length=0)
     axes.set_xlabel("AUROC", fontsize=9)
     axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-    figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    temporary = path.with_name(f".{path.name}")
+    figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    temporary.replace(path)

@@ -27,6 +27,7 @@ def tables(results: Mapping[Job, dict]) -> str:
     parts = [
         ("Levels", _levels(results)),
         ("Against the originals", _summary(results)),
+        ("What one number would do", _controls(results)),
         ("Integer against float", _price(results)),
         ("Teacher and student", _teachers(results)),
         ("False alarms, promised and realised", _promises(results)),
@@ -95,6 +96,26 @@ def _verdict(families: Mapping[str, Mapping[str, dict]]) -> str:
     if behind:
         return f"`auto` lies more than {WORSE} of AUROC below the best single family on {', '.join(behind)}."
     return f"`auto` lies nowhere more than {WORSE} of AUROC below the best single family."
+
+
+def _controls(results: Mapping[Job, dict]) -> str:
+    rows, easy = [], []
+    families = by_row(results, "family")
+    for job, result in results.items():
+        if job.kind == "control" and "failed" not in result:
+            found = {name: each["auroc"] for name, each in result["controls"].items()}
+            auto = families.get(job.row, {}).get("auto")
+            rows.append((job.row, *(f"{each:.4f}" for each in found.values()), f"{auto['auroc']:.4f}" if auto else ""))
+            if auto and found["mean"] > auto["auroc"] - DEAR:
+                easy.append(job.row)
+    if not rows:
+        return ""
+    text = (
+        "AUROC of the Mahalanobis distance of one number a channel. The mean of a window is, in a vibration recording, the offset "
+        "or the attitude of a sensor: where it does as well as a model, recordings differ by more than the fault.\n\n"
+    )
+    text += table(("data", "mean alone", "RMS alone", "auto"), rows)
+    return text + (f"\nThe mean alone does as well as `auto` on {', '.join(easy)}.\n" if easy else "")
 
 
 def _price(results: Mapping[Job, dict]) -> str:
