@@ -94,13 +94,12 @@ class CountScale:
         """
         with np.errstate(over="ignore"):  # infinity is outside too
             counts = np.rint(values / self._divisors)
-        outside = np.argwhere((counts < _LOWEST) | (counts > _HIGHEST))
-        if len(outside):
-            row, i = outside[0].tolist()
+        if counts.min(initial=0) < _LOWEST or counts.max(initial=0) > _HIGHEST:
+            row, i = np.argwhere((counts < _LOWEST) | (counts > _HIGHEST))[0].tolist()
             raise self._outside(row, i, float(values[row, i]), places)
-        broken = np.argwhere(self._whole & (values != np.rint(values)))
-        if len(broken):
-            row, i = broken[0].tolist()
+        broken = self._whole & (values != np.rint(values)) if self._whole.any() else self._whole
+        if broken.any():
+            row, i = np.argwhere(broken)[0].tolist()
             raise self._broken(row, i, float(values[row, i]), places)
         return counts.astype(np.int16)
 
