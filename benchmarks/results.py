@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
-__all__ = ["ROOT", "put_section", "table", "write_whole"]
+__all__ = ["ROOT", "put_section", "refuse", "table", "write_whole"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,6 +19,12 @@ _INTRODUCTION = """# Results
 Every number here is written by a benchmark, none by hand: `make bench-detection` and `make bench-speed`, see
 [benchmarks/README.md](../benchmarks/README.md). The recordings are not part of this repository.
 """
+
+
+def refuse(why: str) -> NoReturn:
+    """Say in one sentence why nothing is done, and end with exit code 2."""
+    print(why, file=sys.stderr)
+    sys.exit(2)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -147,6 +147,17 @@ def test_originals_on_a_real_case(shared_data, monkeypatch: pytest.MonkeyPatch) 
     assert {each["budget"] for each in own["alarms"]} == set(measures.BUDGETS)
 
 
+@pytest.mark.needs_shared
+@pytest.mark.parametrize(
+    "given, reason",
+    [(["--only", "foo"], "--only foo is none of skab"), (["--family", "svm"], "--family svm is none of auto")],
+)
+def test_what_is_not_known_is_refused(given: list[str], reason: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(given)
+    assert ended.value.code == 2 and reason in capsys.readouterr().err
+
+
 def test_a_method_that_fails_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def done(job: Job) -> dict:
         if job.method == "pca":

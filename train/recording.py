@@ -192,7 +192,8 @@ class RecordingReader:
             raise self._explained(error) from None
 
     def _look(self) -> NDArray[np.float64]:
-        """Settle the scales, from the file's start or, for decimals without a scale, from all of it.
+        """Settle the scales, from the file's start or, for decimals without a scale, from what it says of all its
+        numbers, else from all of it.
 
         Returns the first times, float64 [n] s.
         """
@@ -203,6 +204,10 @@ class RecordingReader:
                 times = table.numbers[:, 0].copy() if self._has_time else np.zeros(0)
                 self.suspects = self._suspects(table, first)
             if not self._scale.watch(table.numbers[:, first:], table.decimal[first:]):
+                break
+            largest = self._source.largest(self.channels)
+            if largest is not None:
+                self._scale.watch(largest[None], table.decimal[first:])
                 break
         if times is None:
             raise InputError(f"{self.path} has a header row but no samples; record again")

@@ -145,6 +145,10 @@ class CsvSource:
             scales[name] = scale
         return scales
 
+    def largest(self, numbers: Sequence[str]) -> NDArray[np.float64] | None:
+        """A CSV file does not say."""
+        return None
+
     def tables(self, rows: int, numbers: Sequence[str], label: str | None) -> Iterator[Table]:
         """Read from the start, at most ``rows`` rows at a time; see Source."""
         names = self.header.names

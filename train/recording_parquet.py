@@ -87,6 +87,21 @@ class ParquetSource:
             )
         return scale
 
+    def largest(self, numbers: Sequence[str]) -> NDArray[np.float64] | None:
+        """Largest magnitude of each column, float64 [K], by the statistics of the row groups; None without them."""
+        found = np.zeros(len(numbers))
+        with self._open() as file:
+            about = file.metadata
+            at = {about.schema.column(i).path: i for i in range(about.num_columns)}
+            for group in range(about.num_row_groups):
+                for place, name in enumerate(numbers):
+                    statistics = about.row_group(group).column(at[name]).statistics if name in at else None
+                    if statistics is None or not statistics.has_min_max:
+                        return None
+                    ends = float(statistics.min), float(statistics.max)
+                    found[place] = max(found[place], *map(abs, ends))
+        return found if np.isfinite(found).all() else None
+
     def tables(self, rows: int, numbers: Sequence[str], label: str | None) -> Iterator[Table]:
         """Read from the start, at most ``rows`` rows at a time; see Source."""
         import pyarrow

@@ -60,6 +60,9 @@ class Source(Protocol):
     size: int
     place: str
 
+    def largest(self, numbers: Sequence[str]) -> NDArray[np.float64] | None:
+        """Largest magnitude of each of these columns, float64 [K], where the file says it without being read."""
+
     def tables(self, rows: int, numbers: Sequence[str], label: str | None) -> Iterator[Table]:
         """Read from the start, at most ``rows`` rows at a time. Raises InputError where a row is bad."""
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.results import put_section, write_whole
+from benchmarks.results import put_section, refuse, write_whole
 from offbeat.train.families import FAMILIES
 
 from .cases import DATA_SETS, ROOT, data_directory, parts_present
@@ -64,7 +64,7 @@ def _named(given: str, known: Sequence[str], option: str) -> list[str]:
     words = [word.strip() for word in given.split(",") if word.strip()]
     for word in words:
         if not any(name.startswith(word) for name in known):
-            sys.exit(f"{option} {word} is none of {', '.join(known)}")
+            refuse(f"{option} {word} is none of {', '.join(known)}")
     return [name for name in known if not words or any(name.startswith(word) for word in words)]
 
 
@@ -118,10 +118,10 @@ def main(given: Sequence[str] | None = None) -> None:
     """Run, print or write the tables."""
     arguments = _arguments(given)
     if not (data_directory() / "protocols.py").is_file():
-        sys.exit(f"{data_directory()}: the recordings and protocols.py are not here; set OFFBEAT_DATA to their folder")
+        refuse(f"{data_directory()}: the recordings and protocols.py are not here; set OFFBEAT_DATA to their folder")
     jobs = list(jobs_of(arguments))
     if not jobs:
-        sys.exit(f"{data_directory()} holds no part {arguments.part} of these sets; choose another --part or --only")
+        refuse(f"{data_directory()} holds no part {arguments.part} of these sets; choose another --part or --only")
     start = time.perf_counter()
     results = run(jobs, arguments.work, arguments.jobs)
     cpu = sum(result["job_cpu"] for result in results.values()) / 60

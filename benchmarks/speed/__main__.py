@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.results import ROOT, put_section, table
+from benchmarks.results import ROOT, put_section, refuse, table
 
 from .data import CHANNELS, RATE, recording
 from .memory import Watch
@@ -109,7 +109,7 @@ def main(given: Sequence[str] | None = None) -> None:
     kinds = [kind for kind in KINDS if not arguments.only or kind == arguments.only]
     files = [file.strip() for file in arguments.files.split(",")]
     if not kinds or not set(files) <= {"parquet", "csv"}:
-        sys.exit(f"--only takes one of {', '.join(KINDS)}; --files takes parquet, csv or both")
+        refuse(f"--only takes one of {', '.join(KINDS)}; --files takes parquet, csv or both")
     results: dict[tuple[str, str], dict] = {}
     samples = 0
     for file in files:

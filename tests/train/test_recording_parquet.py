@@ -150,3 +150,19 @@ def test_wide_parquet_is_read_in_smaller_batches(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(recording_parquet, "_LARGEST_BATCH", 100)
     found, _, starts = whole(path, 1000, rate=1)
     assert len(found) == 50 and starts == [0, 10, 20, 30, 40]
+
+
+@pytest.mark.parametrize("statistics, passes", [(True, 1), (False, 2)])
+def test_statistics_of_a_file_spare_a_pass(tmp_path: Path, statistics: bool, passes: int) -> None:
+    values = np.random.default_rng(1).normal(0, 3, 200_000)
+    values[150_000] = -77.0
+    path = parquet(
+        tmp_path / "a.parquet", {"t": np.arange(len(values)) / 100, "x": values}, row_group_size=50_000,
+        write_statistics=statistics,
+    )  # fmt: skip
+    read = [0]
+    reader = open_recording(path, progress=lambda done, size: read.append(done))
+    counts = np.concatenate([block.counts for block in reader.blocks()])
+    assert reader.scales == (2.0**-7,)
+    assert np.abs(counts[:, 0] * reader.scales[0] - values).max() <= reader.scales[0] / 2
+    assert sum(done >= path.stat().st_size for done in read) == passes
