@@ -12,7 +12,7 @@ from benchmarks.results import put_section, refuse, write_whole
 from offbeat.train.families import FAMILIES
 
 from .cases import DATA_SETS, ROOT, data_directory, parts_present
-from .jobs import Job, default_workers, run
+from .jobs import Job, default_workers, kept, run
 from .plots import plot_auroc
 from .recordings import RECORDINGS
 from .tables import tables
@@ -56,6 +56,9 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
         "--output", type=Path, help="Markdown file; docs/results.md for a whole run, none for a part of it"
     )
     parser.add_argument("--jobs", type=int, default=default_workers(), help="processes; one a core by default")
+    parser.add_argument(
+        "--kept", action="store_true", help="run nothing, take what the work folder holds of a broken-off run"
+    )
     return parser.parse_args(given)
 
 
@@ -122,13 +125,21 @@ def main(given: Sequence[str] | None = None) -> None:
     jobs = list(jobs_of(arguments))
     if not jobs:
         refuse(f"{data_directory()} holds no part {arguments.part} of these sets; choose another --part or --only")
+    planned = len(jobs)
+    if arguments.kept:
+        jobs = kept(jobs, arguments.work)
+        if not jobs:
+            refuse(f"{arguments.work} holds no result of this trainer and these protocols; run without --kept")
     start = time.perf_counter()
     results = run(jobs, arguments.work, arguments.jobs)
     cpu = sum(result["job_cpu"] for result in results.values()) / 60
     print(f"{len(jobs)} results in {time.perf_counter() - start:.0f} s of this run", file=sys.stderr)
     failed = [f"{job.name} failed: {result['failed']}" for job, result in results.items() if "failed" in result]
     print("".join(f"{line}\n" for line in failed), end="", file=sys.stderr)
-    text = _NOTES.format(cpu=cpu, idle=cpu / 2, count=len(jobs)) + "\n" + tables(results)
+    missing = (
+        f"\n**Broken off: {planned - len(jobs)} of {planned} jobs have not been run.**\n" if planned > len(jobs) else ""
+    )
+    text = _NOTES.format(cpu=cpu, idle=cpu / 2, count=len(jobs)) + missing + "\n" + tables(results)
     whole = not (arguments.only or arguments.family or arguments.quick)
     output = arguments.output or (ROOT / "docs" / "results.md" if whole else None)
     if output is None:

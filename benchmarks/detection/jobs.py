@@ -22,7 +22,7 @@ from .ours import judge_family
 from .recordings import RECORDINGS, judge_recording
 from .teachers import judge_teacher
 
-__all__ = ["Job", "Results", "run"]
+__all__ = ["Job", "Results", "default_workers", "kept", "run"]
 
 Results = Mapping["Job", dict]
 
@@ -110,6 +110,12 @@ def _order(job: Job) -> tuple[bool, bool, bool]:
 
 def _large(job: Job) -> bool:
     return job.kind != "recording" and _set_of(job).large
+
+
+def kept(jobs: Sequence[Job], work: Path) -> list[Job]:
+    """The jobs whose results the work folder holds."""
+    mark = fingerprint()
+    return [job for job in jobs if _kept_in(work, mark, job).exists()]
 
 
 def run(jobs: Sequence[Job], work: Path, workers: int, say: Callable[[str], None] | None = None) -> dict[Job, dict]:

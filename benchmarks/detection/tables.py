@@ -88,14 +88,15 @@ def _summary(results: Mapping[Job, dict]) -> str:
 
 def _verdict(families: Mapping[str, Mapping[str, dict]]) -> str:
     """Whether auto keeps up with the best single family, row by row."""
-    behind = []
+    behind, compared = [], 0
     for row, methods in families.items():
         single = [result["auroc"] for name, result in methods.items() if name != "auto"]
+        compared += bool(single and "auto" in methods)
         if single and "auto" in methods and max(single) - methods["auto"]["auroc"] > WORSE:
             behind.append(f"{row} (by {max(single) - methods['auto']['auroc']:.3f})")
     if behind:
         return f"`auto` lies more than {WORSE} of AUROC below the best single family on {', '.join(behind)}."
-    return f"`auto` lies nowhere more than {WORSE} of AUROC below the best single family."
+    return f"`auto` lies nowhere more than {WORSE} of AUROC below the best single family." if compared else ""
 
 
 def _controls(results: Mapping[Job, dict]) -> str:
