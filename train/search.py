@@ -21,7 +21,7 @@ Measure = Callable[[Sequence[Candidate], Callable[[float], None]], list[Candidat
 """Takes candidates and progress; gives the same ones, in that order, with their costs as measured."""
 
 _A_DOUBLING = 0.02  # AUROC that twice as many features have to bring
-_MOST_WINDOWS = 5_000  # of the recordings, in blocks of time: enough to tell one family from another
+_MOST_WINDOWS = 3_000  # of the recordings, in blocks of time: enough to tell one family from another
 _WORTH_SIZES = 0.03  # AUROC below the best at which a family's other sizes are still tried
 _MOST_SIZED = 3  # families
 _WORTH_PROCESSES = 4  # candidates: with fewer, starting processes takes longer than the search

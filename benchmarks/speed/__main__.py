@@ -97,8 +97,8 @@ _NOTES = """## Speed
 By `make bench-speed`: {hours:g} hours of {channels} axes at {rate:g} Hz, {samples:,} samples an axis, from a recording that was written before. Everything
 from starting Python to a trained model, on {cores} cores, at a load average of {load:.1f} when it ended (above {cores}, others were
 using them too, and the CPU seconds tell more than the clock). Windows of 128 samples, hop 64. Memory: the most that all processes
-held at one time (proportional set size). `scipy` is the same {features} features in float64, written with NumPy and SciPy in blocks
-that fit the caches, then a detector of PyOD fitted to all windows: no search, no threshold for a budget, no quantization. The ratio
+held at one time (proportional set size). `scipy` is the same features, all kinds, in float64, written with NumPy and SciPy in
+blocks that fit the caches, then a detector of PyOD fitted to all windows: no search, no threshold for a budget, no quantization. The ratio
 is its clock and CPU time over those of `offbeat auto` on the same file.
 """
 
@@ -139,7 +139,6 @@ def _section(results: Mapping[tuple[str, str], Mapping], samples: int, hours: fl
     ]
     notes = _NOTES.format(
         hours=hours, channels=len(CHANNELS), rate=RATE, samples=samples, cores=os.cpu_count(), load=last["load"],
-        features=last["features"],
     )  # fmt: skip
     chosen = "".join(
         f"\n{kind}, {file}: {r['chosen']}, {r['tried']} tried, {r['windows']:,} windows.\n"
