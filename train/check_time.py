@@ -35,6 +35,9 @@ class _TimedSource:
         self._source, self._column, self._see = source, column, see
         self.done = 0
 
+    def largest(self, numbers: Sequence[str]) -> NDArray[np.float64] | None:
+        return self._source.largest(numbers)
+
     def tables(self, rows: int, numbers: Sequence[str], label: str | None) -> Iterator[Table]:
         for table in self._source.tables(rows, numbers, label):
             if self._column is not None:
