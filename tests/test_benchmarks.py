@@ -129,7 +129,7 @@ def test_one_case_from_end_to_end(shared_data, tmp_path: Path, monkeypatch: pyte
         assert ended.value.code == 0
     first, second = ((tmp_path / f"{attempt}.md").read_text() for attempt in range(2))
     assert first == second and "| gaussian (" in first and "nicla dev" in first
-    assert len(list((tmp_path / "work").iterdir())) == 1
+    assert {path.name.split("-")[3] for path in (tmp_path / "work").iterdir()} == {"family", "control"}
 
 
 @pytest.mark.needs_shared
