@@ -69,25 +69,25 @@ def log2_q10(value: NDArray[np.integer] | int) -> Int32:
 
 
 def sine_table(window: int) -> NDArray[np.int16]:
-    """Quarter wave for a window of that many samples (a multiple of 4): int16 [window // 4 + 1], Q15.
+    """Quarter wave for a window of that many samples (a multiple of 4): int16 [window // 4 + 1], Q14.
 
-    It is stored in the model file, so that no board has to compute a sine.
+    It is stored in the model file, so that no board has to compute a sine. In Q14 one is exact.
     """
     quarter = np.arange(window // 4 + 1)
-    return np.minimum(np.round(32768 * np.sin(2 * np.pi * quarter / window)), 32767).astype(np.int16)
+    return np.round(16384 * np.sin(2 * np.pi * quarter / window)).astype(np.int16)
 
 
 def cosine(table: NDArray[np.int16], steps: NDArray[np.integer]) -> Int32:
-    """Cosine of 2 pi steps / window in Q15 for 0 <= steps <= window / 2, from the quarter-wave table."""
-    quarter = len(table) - 1
-    wide = table.astype(np.int32)
-    return np.where(steps <= quarter, wide[np.abs(quarter - steps)], -wide[np.abs(steps - quarter)])
+    """Cosine of 2 pi steps / window in Q14 for 0 <= steps <= window, from the quarter-wave table."""
+    return sine(table, steps + (len(table) - 1))
 
 
 def sine(table: NDArray[np.int16], steps: NDArray[np.integer]) -> Int32:
-    """Sine of 2 pi steps / window in Q15 for 0 <= steps <= window / 2, from the quarter-wave table."""
-    quarter = len(table) - 1
-    return table.astype(np.int32)[np.where(steps <= quarter, steps, 2 * quarter - steps)]
+    """Sine of 2 pi steps / window in Q14 for steps >= 0, from the quarter-wave table."""
+    half = 2 * (len(table) - 1)
+    within = steps % half
+    value = table.astype(np.int32)[np.minimum(within, half - within)]
+    return np.where(steps // half % 2 == 1, -value, value)
 
 
 def scaled(distance: Int32, reduce: int, gain: int) -> Int32:

@@ -18,7 +18,8 @@ __all__ = ["card", "distilled_rows", "limits", "size_rows", "sizes_of", "summary
 def size_rows(training: Training) -> list[tuple[str, int]]:
     """Sizes in bytes: (what, bytes). Code and stack are not in it; `offbeat export --to c` names them."""
     model, pipeline = training.pipeline.model, training.pipeline
-    constants = len(model.sine) + len(model.standardize) + len(model.parameters) + 8 * len(pipeline.features)
+    twiddles = 12 * (pipeline.window // 8 - 1) if len(model.sine) else 0
+    constants = len(model.sine) + twiddles + len(model.standardize) + len(model.parameters) + 8 * len(pipeline.features)
     window = pipeline.window * len(pipeline.channels) * 2
     return [
         ("model file, with golden vectors", len(training.model)),

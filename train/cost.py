@@ -162,7 +162,7 @@ def cost_of(
     """
     count, section, table = len(features), family.parameters(), _of_core(core)
     scorer = module(family.number).Scorer(memoryview(section), count)
-    work = window * (2 if any(feature.kind == "correlation" for feature in features) else 1)
+    work = window * (2 if any(feature.kind == "correlation" for feature in features) else 1) + 1
     vector = scorer.room() + (2 * count if baseline else 0)
     ring = (window + hop) * channels
     members = [member.name for member in members_of(family)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .arithmetic import Int32, Int64, bit_length, log2_q10, rounded_shift
+from .arithmetic import Int32, bit_length, log2_q10, rounded_shift
 from .spectrum import band_power, power_spectrum
 
 __all__ = ["FLOOR", "KINDS", "MAX_WINDOW", "MIN_WINDOW", "Feature", "extract", "needs_spectrum"]
@@ -57,13 +57,19 @@ class _Channel:
     centred: Int32  # [W, N] in 1/16 count
     exponent: Int32  # [W] normalised = centred * 2**exponent
     normalised: Int32  # [W, N], within +-2**13
-    energy: Int64  # [W] sum of normalised**2
+    squares: Int32  # [W, N] normalised**2 / 2**7, half a step of the fourth power more
+    energy: Int32  # [W] sum of normalised**2 / 2**7
     silent: NDArray[np.bool_]  # [W] the channel is constant
     power: Int32 | None = None  # [W, N/2] bins 0 .. N/2 - 1, bin 0 unused
 
     @property
     def window(self) -> int:
         return self.samples.shape[1]
+
+
+def _fourth_shift(window: int) -> int:
+    """What squares lose before they are squared once more, so that a window's sum stays below 2**30."""
+    return ((window - 1).bit_length() + 10) >> 1
 
 
 def _channel(counts: NDArray[np.int16]) -> _Channel:
@@ -78,8 +84,10 @@ def _channel(counts: NDArray[np.int16]) -> _Channel:
     left = centred << np.maximum(exponent, 0)[:, None]
     right = rounded_shift(centred, np.maximum(-exponent, 1)[:, None])
     normalised = np.where(exponent[:, None] >= 0, left, right).astype(np.int32)
-    energy = (normalised * normalised).sum(axis=1, dtype=np.int64)
-    return _Channel(samples, mean, centred, exponent, normalised, energy, largest == 0)
+    half = 1 << (_fourth_shift(window) - 1)
+    squares = (normalised * normalised + 128 * half + 64) >> 7
+    energy = squares.sum(axis=1, dtype=np.int32) - half * window
+    return _Channel(samples, mean, centred, exponent, normalised, squares, energy, largest == 0)
 
 
 def _mean(channel: _Channel, feature: Feature) -> Int32:
@@ -87,7 +95,7 @@ def _mean(channel: _Channel, feature: Feature) -> Int32:
 
 
 def _rms(channel: _Channel, feature: Feature) -> Int32:
-    value = (log2_q10(channel.energy) - log2_q10(channel.window) - 2048 * channel.exponent - 8192) >> 1
+    value = (log2_q10(channel.energy) - log2_q10(channel.window) - 2048 * channel.exponent - 1024) >> 1
     return np.where(channel.silent, FLOOR, value)
 
 
@@ -98,14 +106,15 @@ def _peak_to_peak(channel: _Channel, feature: Feature) -> Int32:
 
 def _crest(channel: _Channel, feature: Feature) -> Int32:
     peak = log2_q10(np.abs(channel.normalised).max(axis=1))
-    value = peak - ((log2_q10(channel.energy) - log2_q10(channel.window)) >> 1)
+    value = peak - ((log2_q10(channel.energy) + 7168 - log2_q10(channel.window)) >> 1)
     return np.where(channel.silent, 0, value)
 
 
 def _kurtosis(channel: _Channel, feature: Feature) -> Int32:
-    squares = (channel.normalised * channel.normalised) >> 12
-    fourth = (squares * squares).sum(axis=1, dtype=np.int64)
-    value = log2_q10(fourth) + log2_q10(channel.window) + 24576 - 2 * log2_q10(channel.energy)
+    shift = _fourth_shift(channel.window)
+    squares = channel.squares >> shift
+    fourth = (squares * squares).sum(axis=1, dtype=np.int32)
+    value = log2_q10(fourth) + log2_q10(channel.window) + 2048 * shift - 2 * log2_q10(channel.energy)
     return np.where(channel.silent, 0, value)
 
 
@@ -129,25 +138,27 @@ def _change(channel: _Channel, feature: Feature) -> Int32:
 def _band(channel: _Channel, feature: Feature) -> Int32:
     assert channel.power is not None  # noqa: S101  set by extract() when any feature is a band
     power = band_power(channel.power, feature.first, feature.bins)
-    return np.where(channel.silent, FLOOR, log2_q10(power) - 2048 * channel.exponent - 11264)
+    return np.where(channel.silent, FLOOR, log2_q10(power) - 2048 * channel.exponent - 13312)
 
 
 def _correlation(channel: _Channel, other: _Channel) -> Int32:
     """Pearson's correlation of two channels in a window, 4096 = 1; 0 where one of them is constant."""
-    product = (channel.normalised * other.normalised).sum(axis=1, dtype=np.int64)
-    root, half = _root(channel.energy)
-    other_root, other_half = _root(other.energy)
-    size = np.abs(product) >> (half + other_half)
+    product = ((channel.normalised * other.normalised + 64) >> 7).sum(axis=1, dtype=np.int32)
+    root, doublings = _root(channel.energy)
+    other_root, other_doublings = _root(other.energy)
+    up = doublings + other_doublings
+    size = (np.abs(product) << np.maximum(up, 0)) >> np.maximum(-up, 0)
     value = np.minimum(size // np.maximum((root * other_root) >> 12, 1), 4096)
     return np.where(channel.silent | other.silent, 0, np.sign(product) * value).astype(np.int32)
 
 
-def _root(energy: Int64) -> tuple[Int64, Int64]:
-    """Square root of energies, halved ``half`` times so that it has 14 bits at most: (root, half), int64 [W]."""
-    half = np.maximum((bit_length(energy) - 27) >> 1, 0).astype(np.int64)
+def _root(energy: Int32) -> tuple[Int32, Int32]:
+    """Square root of energies, doubled or halved so often that it has 14 bits: (root, doublings), int32 [W]."""
+    doublings = (28 - bit_length(energy)) >> 1
+    scaled = (energy << np.maximum(2 * doublings, 0)) >> np.maximum(-2 * doublings, 0)
     # A float64 holds integers below 2**53 exactly and its square root is rounded correctly (IEEE 754), so the floor
     # is that of the true root: below 2**28 no root lies within half a step of the next integer but that integer's own.
-    return np.sqrt((energy >> (2 * half)).astype(np.float64)).astype(np.int64), half
+    return np.sqrt(scaled.astype(np.float64)).astype(np.int32), doublings
 
 
 _FORMULAS = {

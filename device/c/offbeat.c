@@ -49,7 +49,7 @@ int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work
         return OFFBEAT_TOO_SMALL;
     }
     state->model = model;
-    state->work = work;
+    state->work = work + (((uintptr_t)work >> 1) & 1U); /* pairs of samples are read as words; model->work has one to spare */
     state->vector = vector;
     offbeat_reset(state);
     state->score = 0;
@@ -58,7 +58,7 @@ int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work
     state->hold = 0;
     state->alarm = 0;
     state->log_window = offbeat_log2_q10(model->window);
-    state->log_steps = offbeat_log2_q10((uint64_t)model->window - 1U);
+    state->log_steps = offbeat_log2_q10((uint32_t)model->window - 1U);
     return OFFBEAT_OK;
 }
 

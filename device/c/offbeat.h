@@ -18,6 +18,7 @@ extern "C" {
 typedef char offbeat_right_shift_must_be_arithmetic[((-3) >> 1) == -2 ? 1 : -1];
 typedef char offbeat_conversion_must_keep_the_bits[(int32_t)UINT32_C(0xFFFFFFFF) == -1 ? 1 : -1];
 
+#define OFFBEAT_FORMAT 2 /* of the arithmetic: a model's arrays made for another one are refused by their header */
 #define OFFBEAT_THRESHOLD 256 /* score at and above which a window exceeds, for every family */
 #define OFFBEAT_MAX_WINDOW 1024
 
@@ -89,9 +90,10 @@ typedef struct {
     uint8_t channels;
     uint8_t count;             /* features */
     uint16_t room;             /* words of scratch that the family needs */
-    uint16_t work;             /* words of the work buffer: the window, twice where there is a correlation */
+    uint16_t work;             /* words of the work buffer: the window, twice where there is a correlation, and one */
     const offbeat_feature *features; /* [count] */
     const int16_t *sine;       /* [window / 4 + 1], or NULL without bands */
+    const uint32_t *twiddles;  /* [3 * (window / 8 - 1)], or NULL without bands */
     const offbeat_scale *scales; /* [count] */
     const uint16_t *slew;      /* [count], of each feature's baseline, 2^-15 standard deviations a window; or NULL */
     offbeat_decision decision;
@@ -113,7 +115,7 @@ typedef struct {
     int32_t log_steps;
 } offbeat_state;
 
-/* Prepare a state, without alarm. work_length (at least the model's work) and vector_length (at least its features and
+/* Prepare a state, without alarm. work_length (at least the model's work; of the words, one is for alignment) and vector_length (at least its features and
  * its family's room, and twice its features more where it has a slew) are in words of 16 bits; model.h has both as OFFBEAT_MODEL_WORK and OFFBEAT_MODEL_VECTOR. The buffers stay
  * in use as long as the state; work may serve something else between windows.
  * Returns OFFBEAT_OK, OFFBEAT_BAD_MODEL or OFFBEAT_TOO_SMALL. */

@@ -27,36 +27,22 @@ static int32_t value_of(const offbeat_state *state, const offbeat_feature *featu
     case OFFBEAT_MEAN:
         return channel->mean;
     case OFFBEAT_RMS:
-        return (log_energy - state->log_window - 2048 * channel->exponent - 8192) >> 1;
+        return (log_energy - state->log_window - 2048 * channel->exponent - 1024) >> 1;
     case OFFBEAT_PEAK_TO_PEAK:
         return offbeat_log2_q10(16U * (uint32_t)(channel->highest - channel->lowest)) - 4096;
     case OFFBEAT_CREST:
-        return offbeat_log2_q10((uint32_t)channel->peak) - ((log_energy - state->log_window) >> 1);
+        return offbeat_log2_q10((uint32_t)channel->peak) - ((log_energy + 7168 - state->log_window) >> 1);
     case OFFBEAT_KURTOSIS:
-        return offbeat_log2_q10(channel->fourth) + state->log_window + 24576 - 2 * log_energy;
+        return offbeat_log2_q10(channel->fourth) + state->log_window +
+               2048 * offbeat_fourth_shift(state->model->window) - 2 * log_energy;
     case OFFBEAT_MEAN_ABS_DIFFERENCE:
         return offbeat_log2_q10((uint32_t)channel->differences) - state->log_steps;
     case OFFBEAT_CROSSINGS:
         return channel->crossings;
     default:
         return offbeat_log2_q10(offbeat_band(state->work, feature->first, feature->bins)) - 2048 * channel->exponent -
-               11264;
+               13312;
     }
-}
-
-/* What the wanted kinds (a bit for each) need of a channel that is not constant; returns log2 of its energy, Q10. */
-static int32_t prepare(const offbeat_state *state, uint32_t wanted, offbeat_channel *channel)
-{
-    const offbeat_model *const model = state->model;
-    const int has_bands = (wanted >> OFFBEAT_BAND & 1U) != 0;
-    if ((wanted >> OFFBEAT_CROSSINGS & 1U) != 0) {
-        channel->crossings = offbeat_crossings(state->work, model->window, channel->mean);
-    }
-    offbeat_normalise(state->work, model->window, has_bands ? model->sine : 0, channel);
-    if (has_bands) {
-        offbeat_spectrum(state->work, model->sine, model->window);
-    }
-    return offbeat_log2_q10(channel->energy);
 }
 
 /* Where the frames of a window lie. */
@@ -82,8 +68,20 @@ static int32_t change_of(const int16_t *end, uint16_t count)
 }
 
 /* The features of one channel that need its counts in work, before they are normalised in their place. */
-static void features_of_counts(const offbeat_state *state, const ring *at, const offbeat_feature *feature,
-                      const offbeat_feature *last, const offbeat_channel *channel, int32_t *features)
+static APART void changes(const offbeat_state *state, const offbeat_feature *feature, const offbeat_feature *last,
+                    int32_t *features)
+{
+    for (; feature != last; feature++) {
+        if (feature->kind == OFFBEAT_CHANGE) {
+            *features = change_of(state->work + state->model->window, feature->first);
+        }
+        features++;
+    }
+}
+
+/* Those that need its normalised samples, before the spectrum takes their place. */
+static APART void correlations(const offbeat_state *state, const ring *at, const offbeat_feature *feature,
+                         const offbeat_feature *last, const offbeat_channel *channel, int32_t *features)
 {
     const uint16_t window = state->model->window;
     int16_t *const other = state->work + window;
@@ -91,10 +89,44 @@ static void features_of_counts(const offbeat_state *state, const ring *at, const
         if (feature->kind == OFFBEAT_CORRELATION) {
             offbeat_channel second;
             offbeat_scan(state, at->frames, at->first, at->capacity, (uint8_t)feature->first, other, &second);
-            *features = second.highest == second.lowest ? 0
-                : offbeat_correlation(state->work, channel, other, &second, window);
-        } else if (feature->kind == OFFBEAT_CHANGE) {
-            *features = change_of(other, feature->first);
+            *features = 0;
+            if (second.highest != second.lowest) {
+                offbeat_normalise(other, window, &second);
+                *features = offbeat_correlation(state->work, channel, other, &second, window);
+            }
+        }
+        features++;
+    }
+}
+
+static int wants(uint32_t kinds, int kind)
+{
+    return (kinds >> kind & 1U) != 0;
+}
+
+/* Features of one channel that is not constant: those from feature to last, of the wanted kinds, a bit for each. */
+static void measure(const offbeat_state *state, const ring *at, const offbeat_feature *feature,
+                    const offbeat_feature *last, uint32_t wanted, offbeat_channel *channel, int32_t *features)
+{
+    const offbeat_model *const model = state->model;
+    int32_t log_energy;
+    if (wants(wanted, OFFBEAT_CROSSINGS)) {
+        channel->crossings = offbeat_crossings(state->work, model->window, channel->mean);
+    }
+    if (wants(wanted, OFFBEAT_CHANGE)) {
+        changes(state, feature, last, features);
+    }
+    offbeat_normalise(state->work, model->window, channel);
+    if (wants(wanted, OFFBEAT_CORRELATION)) {
+        correlations(state, at, feature, last, channel, features);
+    }
+    if (wants(wanted, OFFBEAT_BAND)) {
+        offbeat_spectrum(state->work, model);
+    }
+    log_energy = offbeat_log2_q10(channel->energy);
+    for (; feature != last; feature++) {
+        if (feature->kind < OFFBEAT_CORRELATION) {
+            *features = value_of(state, feature, channel, log_energy);
         }
         features++;
     }
@@ -103,6 +135,7 @@ static void features_of_counts(const offbeat_state *state, const ring *at, const
 void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity,
                       int32_t *features)
 {
+    const ring at = {frames, first, capacity};
     const offbeat_feature *feature = state->model->features;
     const offbeat_feature *const end = feature + state->model->count;
     while (feature != end) {
@@ -115,23 +148,13 @@ void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t firs
             last++;
         } while (last != end && last->channel == number);
         offbeat_scan(state, frames, first, capacity, number, state->work, &channel);
-        if (channel.highest == channel.lowest) {
-            for (; feature != last; feature++) {
-                *features++ = silent_value(feature->kind, channel.mean);
-            }
-        } else {
-            int32_t log_energy;
-            if (wanted >> OFFBEAT_CORRELATION != 0) {
-                const ring at = {frames, first, capacity};
-                features_of_counts(state, &at, feature, last, &channel, features);
-            }
-            log_energy = prepare(state, wanted, &channel);
-            for (; feature != last; feature++) {
-                if (feature->kind < OFFBEAT_CORRELATION) {
-                    *features = value_of(state, feature, &channel, log_energy);
-                }
-                features++;
-            }
+        if (channel.highest != channel.lowest) {
+            measure(state, &at, feature, last, wanted, &channel, features);
+            features += last - feature;
+            feature = last;
+        }
+        for (; feature != last; feature++) {
+            *features++ = silent_value(feature->kind, channel.mean);
         }
     }
 }

@@ -11,6 +11,48 @@
 #define ROLLED
 #endif
 
+/* Where the core has DSP instructions and the compiler takes GNU's inline assembly; the results are the same bits. */
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__)
+#define OFFBEAT_DSP
+#endif
+
+/* Cortex-M0: eight registers for most instructions, and no load that extends a sign and has its offset within it. */
+#if defined(__thumb__) && !defined(__thumb2__)
+#define OFFBEAT_THUMB_1
+#endif
+
+/* In a loop: the compiler must take the variable as it is and not spread what it derives from it over more registers
+ * than the core has. No instruction. */
+#if defined(__GNUC__) && !defined(OFFBEAT_THUMB_1)
+#define KEPT(variable) __asm__("" : "+r"(variable))
+#else
+#define KEPT(variable) (void)(variable)
+#endif
+
+/* Before a function with a loop that needs all registers: what the caller keeps in them must not share them. */
+#ifdef __GNUC__
+#define APART __attribute__((noinline))
+#else
+#define APART
+#endif
+
+/* Two samples, or a complex point, read and written as one word: work[2k] in the low half, work[2k + 1] in the high one.
+ * The buffer is an array of int16_t, which only a type that may alias it can reach through a word. */
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+typedef uint32_t __attribute__((may_alias)) offbeat_pair;
+typedef int16_t __attribute__((may_alias)) offbeat_half;
+#elif defined(OFFBEAT_NO_ALIAS_ANALYSIS) /* defined by whoever compiles so, for a little-endian core */
+typedef uint32_t offbeat_pair;
+typedef int16_t offbeat_half;
+#else
+#error "offbeat reads pairs of int16_t as little-endian words: compile without type-based alias analysis and with OFFBEAT_NO_ALIAS_ANALYSIS"
+#endif
+
+static inline uint32_t offbeat_paired(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xFFFFU) | ((uint32_t)high << 16);
+}
+
 /* What the features of one channel share. */
 typedef struct {
     int32_t mean;        /* 1/16 count */
@@ -20,8 +62,8 @@ typedef struct {
     int32_t differences; /* sum of absolute differences, counts */
     int32_t crossings;   /* where a feature asks for them */
     int32_t peak;        /* of the normalised samples */
-    uint64_t energy;     /* sum of the normalised samples' squares */
-    uint64_t fourth;     /* sum of (square >> 12)^2 */
+    uint32_t energy;     /* sum of the normalised samples' squares, 2^7 */
+    uint32_t fourth;     /* sum of their fourth powers, 2^14 * 4^offbeat_fourth_shift() */
 } offbeat_channel;
 
 /* Saturate to -limit .. limit. */
@@ -36,8 +78,8 @@ int32_t offbeat_signed_scaled(int32_t part, int16_t reduce, int16_t gain);
 /* Bits of value, 0 for 0. */
 int32_t offbeat_bit_length(uint32_t value);
 
-/* 1024 log2(value), 0 for 0; value below 2^46. */
-int32_t offbeat_log2_q10(uint64_t value);
+/* 1024 log2(value), 0 for 0. */
+int32_t offbeat_log2_q10(uint32_t value);
 
 /* Copy one channel's window out of the ring into work[window], and find its mean, extremes, differences and exponent. */
 void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
@@ -46,17 +88,19 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
 /* How often the counts in work cross their mean (1/16 count). */
 int32_t offbeat_crossings(const int16_t *work, uint16_t window, int32_t mean);
 
-/* Correlation of the counts in work and other, 4096 = 1; neither channel is constant. */
+/* Correlation of the normalised samples in work and other, 4096 = 1; neither channel is constant. */
 int32_t offbeat_correlation(const int16_t *work, const offbeat_channel *channel, const int16_t *other,
                             const offbeat_channel *second, uint16_t window);
 
-/* Find peak, energy and fourth power of the counts in work. With a sine table, leave the normalised samples there
- * under a Hann window; without one (NULL), work stays as it is. */
-void offbeat_normalise(int16_t *work, uint16_t window, const int16_t *sine, offbeat_channel *channel);
+/* What squares over 2^7 lose before they are squared once more, so that the sum over a window stays below 2^30. */
+int32_t offbeat_fourth_shift(uint16_t window);
 
-/* Transform work[window], in place: afterwards bin k (1 to window/2 - 1) has the low and high halves of its power
- * at work[2k] and work[2k + 1]. */
-void offbeat_spectrum(int16_t *work, const int16_t *sine, uint16_t window);
+/* Counts in work to normalised samples, in place, with their peak, energy and fourth power. Not for a constant channel. */
+void offbeat_normalise(int16_t *work, uint16_t window, offbeat_channel *channel);
+
+/* Normalised samples to the power spectrum under a Hann window, in place: afterwards bin k (1 to window/2 - 1) has the
+ * low and high halves of its power at work[2k] and work[2k + 1]. */
+void offbeat_spectrum(int16_t *work, const offbeat_model *model);
 
 /* Sum of the power of some bins after offbeat_spectrum(). */
 uint32_t offbeat_band(const int16_t *work, uint16_t first, uint16_t bins);

@@ -10,44 +10,39 @@ int32_t offbeat_bit_length(uint32_t value)
 #ifdef __ARM_FEATURE_CLZ
     return value == 0 ? 0 : 32 - __builtin_clz(value);
 #else
-    int32_t bits = 0;
-    if (value >> 16 != 0) {
-        bits = 16;
-        value >>= 16;
+    int32_t bits = 32;
+    if (value == 0) {
+        return 0;
     }
-    if (value >> 8 != 0) {
-        bits += 8;
-        value >>= 8;
+    if (value >> 16 == 0) {
+        value <<= 16;
+        bits -= 16;
     }
-    while (value != 0) {
-        bits++;
-        value >>= 1;
+    if (value >> 24 == 0) {
+        value <<= 8;
+        bits -= 8;
+    }
+    if (value >> 28 == 0) {
+        value <<= 4;
+        bits -= 4;
+    }
+    while ((int32_t)value >= 0) {
+        value <<= 1;
+        bits--;
     }
     return bits;
 #endif
 }
 
-int32_t offbeat_log2_q10(uint64_t value)
+int32_t offbeat_log2_q10(uint32_t value)
 {
-    const uint32_t high = (uint32_t)(value >> 32);
-    uint32_t rest = (uint32_t)value;
-    int32_t length = 0;
+    const int32_t length = offbeat_bit_length(value);
     uint32_t mantissa;
-    uint32_t i;
-    int32_t start;
-    int32_t rise;
-    if (high != 0) { /* below 2^14, so a word holds the value without 14 bits, which are none of its first 16 */
-        rest = (high << 18) | (rest >> 14);
-        length = 14;
-    }
-    if (rest == 0) {
+    const uint16_t *point;
+    if (value == 0) {
         return 0;
     }
-    i = (uint32_t)offbeat_bit_length(rest);
-    length += (int32_t)i;
-    mantissa = (rest << (32U - i)) >> 16;
-    i = (mantissa >> 10) & 31U;
-    start = LOG2_TABLE[i];
-    rise = LOG2_TABLE[i + 1] - start;
-    return (length - 1) * 1024 + ((start * 1024 + rise * (int32_t)(mantissa & 1023U) + 8192) >> 14);
+    mantissa = (value << (32 - length)) >> 16;
+    point = LOG2_TABLE + ((mantissa >> 10) & 31U);
+    return (length - 1) * 1024 + ((point[0] * 1024 + (point[1] - point[0]) * (int32_t)(mantissa & 1023U) + 8192) >> 14);
 }

@@ -6,13 +6,37 @@ static void center(int32_t total, int32_t window, offbeat_channel *channel)
 {
     const uint32_t length = (uint32_t)window;
     const uint32_t positive = (uint32_t)(total + 32768 * window);
-    const uint32_t quotient = positive / length;
-    const uint32_t rest = positive - quotient * length;
-    const int32_t mean = ((int32_t)quotient - 32768) * 16 + (int32_t)((16U * rest + length / 2U) / length);
+    /* 16 * positive fits 31 bits: the quotient is that of the two divisions in docs/pipeline.md. Most windows are a power
+     * of two, and a small core divides in some hundred instructions. */
+    const uint32_t rounded = 16U * positive + length / 2U;
+    const uint32_t sixteenths =
+        (length & (length - 1U)) == 0 ? rounded >> (offbeat_bit_length(length) - 1) : rounded / length;
+    const int32_t mean = (int32_t)sixteenths - 524288;
     const int32_t above = 16 * channel->highest - mean;
     const int32_t below = mean - 16 * channel->lowest;
     channel->mean = mean;
     channel->exponent = 13 - offbeat_bit_length((uint32_t)(above > below ? above : below));
+}
+
+/* What a scan of counts finds, one after the other. */
+typedef struct {
+    int32_t total;
+    int32_t rises; /* sum of the differences upwards */
+    int32_t highest;
+    int32_t lowest;
+} extent;
+
+static inline void follow(extent *found, int32_t previous, int32_t x)
+{
+    found->total += x;
+    if (x > previous) {
+        found->rises += x - previous;
+        if (x > found->highest) {
+            found->highest = x;
+        }
+    } else if (x < found->lowest) {
+        found->lowest = x;
+    }
 }
 
 void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
@@ -23,41 +47,40 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
     const int16_t *at = frames + first * step + number;
     int16_t *const end = work + window;
     int16_t *stop = work + (capacity - first < window ? capacity - first : window);
-    int32_t previous = *at;
-    int32_t lowest = previous;
-    uint32_t height = 0;
-    int32_t total = 0;
-    int32_t differences = 0;
+    const int32_t start = *at;
+    int32_t previous = start;
+    extent found = {0, 0, start, start};
     for (;;) {
-        ROLLED
-        do {
+        if (((stop - work) & 1) != 0) {
             const int32_t x = *at;
-            const int32_t difference = x - previous;
-            *work++ = (int16_t)x;
             at += step;
-            total += x;
-            differences += difference < 0 ? -difference : difference;
+            *work++ = (int16_t)x;
+            follow(&found, previous, x);
             previous = x;
-            /* Below the lowest is far above it for an unsigned number, so one comparison finds both. */
-            if ((uint32_t)(x - lowest) > height) {
-                if (x < lowest) {
-                    height += (uint32_t)(lowest - x);
-                    lowest = x;
-                } else {
-                    height = (uint32_t)(x - lowest);
-                }
-            }
-        } while (work != stop);
+        }
+        ROLLED
+        while (work != stop) {
+            const int32_t x = at[0];
+            const int32_t y = at[step];
+            at += 2 * step;
+            work[0] = (int16_t)x;
+            work[1] = (int16_t)y;
+            work += 2;
+            follow(&found, previous, x);
+            follow(&found, x, y);
+            previous = y;
+        }
         if (stop == end) {
             break;
         }
         at = frames + number;
         stop = end;
     }
-    channel->highest = lowest + (int32_t)height;
-    channel->lowest = lowest;
-    channel->differences = differences;
-    center(total, window, channel);
+    channel->highest = found.highest;
+    channel->lowest = found.lowest;
+    /* What rises and does not show at the end has fallen. */
+    channel->differences = 2 * found.rises - (previous - start);
+    center(found.total, window, channel);
 }
 
 int32_t offbeat_crossings(const int16_t *work, uint16_t window, int32_t mean)
@@ -74,120 +97,91 @@ int32_t offbeat_crossings(const int16_t *work, uint16_t window, int32_t mean)
     return (int32_t)crossings;
 }
 
-/* normalised = (scale * count + offset) >> down, which is the shift to the left or the rounded one to the right. */
+int32_t offbeat_fourth_shift(uint16_t window)
+{
+    return (offbeat_bit_length((uint32_t)window - 1U) + 10) >> 1;
+}
+
+/* normalised * 2^16 = scale * count + offset, for every exponent that a channel can have which is not constant: -8 to 9.
+ * The result fits 30 bits though the product may wrap on the way; hence unsigned. What is below 2^16 is the rounding. */
 typedef struct {
     uint32_t scale;
     uint32_t offset;
-    int32_t down;
-} affine;
+} line;
 
-static affine line_of(const offbeat_channel *channel)
+static inline int32_t on_line(line way, int32_t count)
 {
-    affine result;
-    if (channel->exponent >= 0) {
-        result.scale = UINT32_C(16) << channel->exponent;
-        result.offset = 0U - ((uint32_t)channel->mean << channel->exponent);
-        result.down = 0;
-    } else {
-        result.scale = 16;
-        result.down = -channel->exponent;
-        result.offset = (UINT32_C(1) << (result.down - 1)) - (uint32_t)channel->mean;
+    return (int32_t)((uint32_t)count * way.scale + way.offset) >> 16;
+}
+
+/* Sums over a window, and what they take: half a step of the fourth power and of the energy, and the former's shift. */
+typedef struct {
+    uint32_t energy;
+    uint32_t fourth;
+    uint32_t half;
+    int32_t shift;
+} powers;
+
+static inline void add_powers(powers *sums, int32_t y)
+{
+    uint32_t square = (uint32_t)(y * y) + sums->half;
+#ifdef OFFBEAT_THUMB_1
+    square >>= 7;
+    sums->energy += square;
+    square >>= sums->shift - 7;
+#else
+    sums->energy += square >> 7; /* an addition shifts in passing, but by a constant only */
+    square >>= sums->shift;
+#endif
+    sums->fourth += square * square;
+}
+
+/* Two samples at a time want more registers than a Cortex-M0 has. */
+#ifdef OFFBEAT_THUMB_1
+#define BY_ONE 1
+#else
+#define BY_ONE 0
+#endif
+
+static APART void add_window(int16_t *work, const int16_t *end, line way, powers *result)
+{
+    powers sums = *result;
+    ROLLED
+    while (BY_ONE ? work != end : ((end - work) & 1) != 0) {
+        const int32_t y = on_line(way, *work);
+        *work++ = (int16_t)y;
+        add_powers(&sums, y);
     }
-    return result;
-}
-
-/* For a shift to the left the result fits 15 bits though scale * count may wrap on the way; hence unsigned. */
-static inline int32_t on_line(affine line, int32_t count)
-{
-    return (int32_t)((uint32_t)count * line.scale + line.offset) >> line.down;
-}
-
-/* Returns y. Sums over four samples fit: squares 2^28, fourths 2^30. */
-static inline int32_t add_powers(int32_t y, uint32_t *squares, uint32_t *fourths)
-{
-    const uint32_t square = (uint32_t)(y * y);
-    const uint32_t reduced = square >> 12;
-    *squares += square;
-    *fourths += reduced * reduced;
-    return y;
-}
-
-static inline int16_t weighed(int32_t y, int32_t weight)
-{
-    return (int16_t)((y * weight + 16384) >> 15);
-}
-
-static void sum_only(const int16_t *work, uint16_t window, affine line, offbeat_channel *channel)
-{
-    const int16_t *const end = work + window;
-    uint64_t energy = 0;
-    uint64_t fourth = 0;
     ROLLED
     while (work != end) {
-        uint32_t squares = 0;
-        uint32_t fourths = 0;
-        (void)add_powers(on_line(line, *work++), &squares, &fourths);
-        energy += squares;
-        fourth += fourths;
+        int32_t x, y;
+        KEPT(way.scale); /* a power of two: it shall be multiplied by all the same, for that adds the offset, too */
+        x = on_line(way, work[0]);
+        y = on_line(way, work[1]);
+        work[0] = (int16_t)x;
+        work[1] = (int16_t)y;
+        work += 2;
+        add_powers(&sums, x);
+        add_powers(&sums, y);
     }
-    channel->energy = energy;
-    channel->fourth = fourth;
+    *result = sums;
 }
 
-/* Four samples share an entry of the sine table: quarter - i, quarter + i and their mirror images. */
-static void sum_and_weigh(int16_t *work, uint16_t window, const int16_t *sine, affine line, offbeat_channel *channel)
+void offbeat_normalise(int16_t *work, uint16_t window, offbeat_channel *channel)
 {
-    const int32_t quarter = window >> 2;
-    const int32_t edge_cosine[4] = {sine[quarter], sine[0], -sine[quarter], sine[0]};
-    int16_t *a = work + quarter;
-    int16_t *b = a;
-    int16_t *c = work + 3 * quarter;
-    int16_t *d = c;
-    uint64_t energy = 0;
-    uint64_t fourth = 0;
-    int32_t i;
-    ROLLED
-    for (i = 1; i < quarter; i++) {
-        const int32_t cosine = sine[i];
-        const int32_t small = (32768 - cosine) >> 1;
-        const int32_t large = (32768 + cosine) >> 1;
-        uint32_t squares = 0;
-        uint32_t fourths = 0;
-        a--;
-        *a = weighed(add_powers(on_line(line, *a), &squares, &fourths), small);
-        b++;
-        *b = weighed(add_powers(on_line(line, *b), &squares, &fourths), large);
-        c--;
-        *c = weighed(add_powers(on_line(line, *c), &squares, &fourths), large);
-        d++;
-        *d = weighed(add_powers(on_line(line, *d), &squares, &fourths), small);
-        energy += squares;
-        fourth += fourths;
-    }
-    ROLLED
-    for (i = 0; i < 4; i++) {
-        int16_t *const at = work + i * quarter;
-        uint32_t squares = 0;
-        uint32_t fourths = 0;
-        *at = weighed(add_powers(on_line(line, *at), &squares, &fourths), (32768 - edge_cosine[i]) >> 1);
-        energy += squares;
-        fourth += fourths;
-    }
-    channel->energy = energy;
-    channel->fourth = fourth;
-}
-
-void offbeat_normalise(int16_t *work, uint16_t window, const int16_t *sine, offbeat_channel *channel)
-{
-    const affine line = line_of(channel);
-    const int32_t highest = on_line(line, channel->highest);
-    const int32_t lowest = on_line(line, channel->lowest);
+    const line way = {UINT32_C(1) << (20 + channel->exponent),
+                      32768U - ((uint32_t)channel->mean << (16 + channel->exponent))};
+    const int32_t highest = on_line(way, channel->highest);
+    const int32_t lowest = on_line(way, channel->lowest);
+    powers sums;
+    sums.energy = 0;
+    sums.fourth = 0;
+    sums.shift = 7 + offbeat_fourth_shift(window);
+    sums.half = (UINT32_C(1) << (sums.shift - 1)) + 64U;
+    add_window(work, work + window, way, &sums);
     channel->peak = highest > -lowest ? highest : -lowest;
-    if (sine != 0) {
-        sum_and_weigh(work, window, sine, line, channel);
-    } else {
-        sum_only(work, window, line, channel);
-    }
+    channel->energy = sums.energy - (sums.half >> 7) * window;
+    channel->fourth = sums.fourth;
 }
 
 /* Floor of the square root of 0 to 2^28 - 1. */
@@ -207,44 +201,35 @@ static uint32_t square_root(uint32_t value)
     return root;
 }
 
-/* value >> down, below 2^32, for down up to 16: without the compiler's own routine for 64 bits. */
-static uint32_t shifted(uint64_t value, int32_t down)
+/* value * 2^up, which fits a word. */
+static uint32_t shifted(uint32_t value, int32_t up)
 {
-    return ((uint32_t)(value >> 16) << (16 - down)) | ((uint32_t)(value & 0xFFFFU) >> down);
+    return up >= 0 ? value << up : value >> -up;
 }
 
-/* Square root of an energy, halved so often that it has 14 bits at most. */
-static uint32_t root_of(uint64_t energy, int32_t *half)
+/* Square root of an energy, doubled or halved so often that it has 14 bits. */
+static uint32_t root_of(uint32_t energy, int32_t *doublings)
 {
-    const int32_t bits = 16 + offbeat_bit_length((uint32_t)(energy >> 16));
-    *half = bits > 27 ? (bits - 27) >> 1 : 0;
-    return square_root(shifted(energy, 2 * *half));
+    *doublings = (28 - offbeat_bit_length(energy)) >> 1;
+    return square_root(shifted(energy, 2 * *doublings));
 }
 
 int32_t offbeat_correlation(const int16_t *work, const offbeat_channel *channel, const int16_t *other,
                             const offbeat_channel *second, uint16_t window)
 {
-    const affine line = line_of(channel);
-    const affine other_line = line_of(second);
     const int16_t *const end = work + window;
-    uint64_t energy = 0;
-    uint64_t other_energy = 0;
-    int64_t product = 0;
-    int32_t half;
-    int32_t other_half;
+    int32_t product = 0;
+    int32_t doublings;
+    int32_t other_doublings;
     uint32_t roots;
     uint32_t value;
     ROLLED
     while (work != end) {
-        const int32_t x = on_line(line, *work++);
-        const int32_t y = on_line(other_line, *other++);
-        energy += (uint32_t)(x * x);
-        other_energy += (uint32_t)(y * y);
-        product += x * y;
+        product += (*work++ * *other++ + 64) >> 7;
     }
-    roots = root_of(energy, &half);
-    roots *= root_of(other_energy, &other_half);
-    value = shifted((uint64_t)(product < 0 ? -product : product), half + other_half) / (roots >> 12);
+    roots = root_of(channel->energy, &doublings);
+    roots *= root_of(second->energy, &other_doublings);
+    value = shifted((uint32_t)(product < 0 ? -product : product), doublings + other_doublings) / (roots >> 12);
     if (value > 4096U) {
         value = 4096U;
     }

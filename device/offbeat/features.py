@@ -9,6 +9,7 @@ from . import tables
 from .kernels import (
     band,
     correlate,
+    crossings,
     log2_q10,
     normalise,
     power,
@@ -32,10 +33,9 @@ except ImportError:
 
 _START, _CAPACITY, _CHANNELS, _CHANNEL, _WINDOW = const(0), const(1), const(2), const(3), const(4)
 _HIGHEST, _LOWEST, _DIFFERENCES = const(5), const(6), const(7)
-_MEAN, _UP, _DOWN = const(8), const(9), const(10)
-_CROSSINGS, _ENERGY, _FOURTH, _PEAK = const(11), const(12), const(14), const(16)
-_STATES = const(17)
-_PRODUCT, _NEGATIVE = const(5), const(7)
+_MEAN, _UP, _DOWN, _SHIFT = const(8), const(9), const(10), const(11)
+_ENERGY, _FOURTH, _PEAK = const(12), const(13), const(14)
+_STATES = const(15)
 _BAND, _CORRELATION, _CHANGE = const(7), const(8), const(9)
 _FLOOR = const(-20480)
 
@@ -58,19 +58,19 @@ class Features:
         self.scales = typed(model.standardize)
         self.values = array("i", [0] * self.count)
         self.vector = array("h", [0] * max(room, self.count))
-        self._samples = array("h", [0] * self.window)
+        self._samples = array("H", [0] * self.window)
         self._state = self._new_state()
-        self._other_samples = array("h")
+        self._other_samples = array("H")
         self._other_state = array("i")
         for feature in model.features:
             if feature[0] >= _CORRELATION and not len(self._other_state):
                 self._other_state = self._new_state()
             if feature[0] == _CORRELATION and not len(self._other_samples):
-                self._other_samples = array("h", [0] * self.window)
+                self._other_samples = array("H", [0] * self.window)
         self._slew = typed(model.baseline)
         self._baseline = array("i", [0] * (len(model.baseline) // 2))
-        self._log_window = log2_q10(0, self.window, tables.LOG2)
-        self._log_steps = log2_q10(0, self.window - 1, tables.LOG2)
+        self._log_window = log2_q10(self.window, tables.LOG2)
+        self._log_steps = log2_q10(self.window - 1, tables.LOG2)
         self._mean = 0
         self._exponent = 0
         self._silent = False
@@ -81,6 +81,7 @@ class Features:
         state = array("i", [0] * _STATES)
         state[_CHANNELS] = self.channels
         state[_WINDOW] = self.window
+        state[_SHIFT] = (_bit_length(self.window - 1) + 10) >> 1
         return state
 
     def reset(self):
@@ -112,7 +113,7 @@ class Features:
                     spectrum = True
                 self.values[i] = self._band(descriptors[at + 2], descriptors[at + 3])
             else:
-                self.values[i] = self._feature(descriptors[at])
+                self.values[i] = self._feature(ring, descriptors[at])
 
     def standardize(self):
         """Standard scores of the features less their baseline, into `vector`."""
@@ -127,27 +128,30 @@ class Features:
         self._mean = state[_MEAN] - 524288
         self._exponent = state[_UP] - state[_DOWN]
         self._silent = self._height == 0
-        self._log_energy = log2_q10(state[_ENERGY], state[_ENERGY + 1], tables.LOG2)
+        self._log_energy = log2_q10(state[_ENERGY], tables.LOG2)
 
     def _normalise(self, ring, channel, state, samples):
-        """Normalise one channel of the window; returns its peak to peak in 1/16 count."""
+        """Normalise one channel of the window, + 32768 each; returns its peak to peak in 1/16 count."""
         state[_CHANNEL] = channel
         window = self.window
-        total = scan(ring, state)
+        total = scan(state[_START], state[_CAPACITY], ring, state)
         quotient = total // window
         rest = total - quotient * window
         mean = (quotient - 32768) * 16 + (16 * rest + window // 2) // window
         highest = (state[_HIGHEST] - 32768) * 16 - mean
         lowest = (state[_LOWEST] - 32768) * 16 - mean
         largest = highest if highest > -lowest else -lowest
-        bits = 0
-        while largest >> bits:
-            bits += 1
-        exponent = 13 - bits
+        exponent = 13 - _bit_length(largest)
+        up = exponent if exponent > 0 else 0
+        down = -exponent if exponent < 0 else 0
         state[_MEAN] = mean + 524288
-        state[_UP] = exponent if exponent > 0 else 0
-        state[_DOWN] = -exponent if exponent < 0 else 0
-        normalise(ring, samples, state)
+        state[_UP] = up
+        state[_DOWN] = down
+        half = (1 << down) >> 1
+        above = ((highest << up) + half) >> down
+        below = ((lowest << up) + half) >> down
+        state[_PEAK] = above if above > -below else -below
+        normalise(state[_START], ring, samples, state)
         return highest - lowest
 
     def _correlation(self, ring, channel):
@@ -159,35 +163,34 @@ class Features:
         height = self._normalise(ring, channel, other, self._other_samples)
         if self._silent or height == 0:
             return 0
-        own_half = _halvings(own)
-        other_half = _halvings(other)
-        roots = square_root(_quartered(own, own_half)) * square_root(_quartered(other, other_half))
-        correlate(self._samples, self._other_samples, other)
-        down = own_half + other_half
-        size = (other[_PRODUCT] << (16 - down)) | (other[_PRODUCT + 1] >> down)
+        own_up = _doublings(own[_ENERGY])
+        other_up = _doublings(other[_ENERGY])
+        roots = square_root(_shifted(own[_ENERGY], 2 * own_up)) * square_root(_shifted(other[_ENERGY], 2 * other_up))
+        product = correlate(self._samples, self._other_samples, self.window)
+        size = _shifted(product if product >= 0 else -product, own_up + other_up)
         value = size // (roots >> 12)
         if value > 4096:
             value = 4096
-        return -value if other[_NEGATIVE] else value
+        return value if product >= 0 else -value
 
     def _spectrum(self):
         samples, sine, window = self._samples, self.sine, self.window
-        weigh(samples, sine, window)
+        quarter = window >> 2
+        weigh(window, quarter, samples, sine)
         reorder(samples, window >> 1)
-        transform(samples, sine, window)
-        power(samples, sine, window)
+        transform(window, quarter, samples, sine)
+        power(window, quarter, samples, sine)
 
     def _change(self, ring, channel, count):
         """Mean of the last samples less that of as many before, in 1/16 count."""
         other = self._other_state
-        other[_CAPACITY] = self._state[_CAPACITY]
+        capacity = self._state[_CAPACITY]
         other[_CHANNEL] = channel
         other[_WINDOW] = count
         difference = 0
         for before in range(2):
             at = self._state[_START] + self.window - (1 + before) * count
-            other[_START] = at - other[_CAPACITY] if at >= other[_CAPACITY] else at
-            total = scan(ring, other)
+            total = scan(at - capacity if at >= capacity else at, capacity, ring, other)
             difference = difference - total if before else total
         size = difference if difference >= 0 else -difference
         size = (16 * size + count // 2) // count
@@ -197,42 +200,43 @@ class Features:
         if self._silent:
             return _FLOOR
         total = band(self._samples, first, bins)
-        return log2_q10(total >> 16, total & 0xFFFF, tables.LOG2) - 2048 * self._exponent - 11264
+        return log2_q10(total, tables.LOG2) - 2048 * self._exponent - 13312
 
-    def _feature(self, kind):
+    def _feature(self, ring, kind):
         state = self._state
         if kind == 0:
             return self._mean
         if kind == 6:
-            return state[_CROSSINGS]
+            return crossings(ring, state)
         if kind == 5:
             total = state[_DIFFERENCES]
             if total == 0:
                 return _FLOOR
-            return log2_q10(total >> 16, total & 0xFFFF, tables.LOG2) - self._log_steps
+            return log2_q10(total, tables.LOG2) - self._log_steps
         if self._silent:
             return _FLOOR if kind < 3 else 0
         if kind == 1:
-            return (self._log_energy - self._log_window - 2048 * self._exponent - 8192) >> 1
+            return (self._log_energy - self._log_window - 2048 * self._exponent - 1024) >> 1
         if kind == 2:
-            return log2_q10(self._height >> 16, self._height & 0xFFFF, tables.LOG2) - 4096
+            return log2_q10(self._height, tables.LOG2) - 4096
         if kind == 3:
-            peak = log2_q10(0, state[_PEAK], tables.LOG2)
-            return peak - ((self._log_energy - self._log_window) >> 1)
-        fourth = log2_q10(state[_FOURTH], state[_FOURTH + 1], tables.LOG2)
-        return fourth + self._log_window + 24576 - 2 * self._log_energy
+            peak = log2_q10(state[_PEAK], tables.LOG2)
+            return peak - ((self._log_energy + 7168 - self._log_window) >> 1)
+        fourth = log2_q10(state[_FOURTH], tables.LOG2)
+        return fourth + self._log_window + 2048 * state[_SHIFT] - 2 * self._log_energy
 
 
-def _halvings(state):
-    """How often an energy's square root is to be halved to have 14 bits at most."""
+def _bit_length(value):
     bits = 0
-    rest = state[_ENERGY]
-    while rest:
+    while value >> bits:
         bits += 1
-        rest >>= 1
-    return (bits + 16 - 27) >> 1 if bits + 16 > 27 else 0
+    return bits
 
 
-def _quartered(state, half):
-    """An energy over 4**half, below 2**28."""
-    return (state[_ENERGY] << (16 - 2 * half)) | (state[_ENERGY + 1] >> (2 * half))
+def _doublings(energy):
+    """How often an energy's square root is to be doubled, or halved where negative, to have 14 bits."""
+    return (28 - _bit_length(energy)) >> 1
+
+
+def _shifted(value, up):
+    return value << up if up >= 0 else value >> -up

@@ -4,15 +4,15 @@ from array import array
 
 try:
     from .kernels_viper import (
-        band, centroid_distance, correlate, crc32_of_line, log2_q10, mahalanobis, normalise, power, reorder, scan,
-        square_root, standardize, transform, weigh, whitened_back, without_baseline,
+        band, centroid_distance, correlate, crc32_of_line, crossings, log2_q10, mahalanobis, normalise, power, reorder,
+        scan, square_root, standardize, transform, weigh, whitened_back, without_baseline,
     )  # fmt: skip
 
     VIPER = True
 except (SyntaxError, ValueError, ImportError):  # no emitter, or an .mpy of another architecture
     from .kernels_bytecode import (
-        band, centroid_distance, correlate, crc32_of_line, log2_q10, mahalanobis, normalise, power, reorder, scan,
-        square_root, standardize, transform, weigh, whitened_back, without_baseline,
+        band, centroid_distance, correlate, crc32_of_line, crossings, log2_q10, mahalanobis, normalise, power, reorder,
+        scan, square_root, standardize, transform, weigh, whitened_back, without_baseline,
     )  # fmt: skip
 
     VIPER = False

@@ -4,249 +4,344 @@ Made from kernels_viper.py by `make generate`; a test holds the two together. Do
 """
 
 
-def scan(ring, state):
+def scan(at, x, ring, state):
     """Sum of one channel's samples + 32768 each; leaves highest, lowest (as +32768) and sum of differences.
 
-    ring: int16 frames; state: 0 first frame, 1 frames in the ring, 2 channels, 3 channel, 4 window;
+    at: first frame; x: frames in the ring; ring: int16 frames; state: 2 channels, 3 channel, 4 window;
     out: 5 highest, 6 lowest, 7 sum of absolute differences.
     """
+    channels = state[2]
+    stop = x * channels
+    left = (at + state[4]) * channels
+    at = at * channels + state[3]
+    x = (ring[at] & 0xFFFF) ^ 0x8000
+    first = x
+    previous = x
+    highest = x
+    lowest = x
+    total = 0
+    rises = 0
+    while left > 0:
+        if stop > left:
+            stop = left
+        while at < stop:
+            x = (ring[at] & 0xFFFF) ^ 0x8000
+            total = x + total
+            if x > previous:
+                rises = x - previous + rises
+                if x > highest:
+                    highest = x
+            elif x < lowest:
+                lowest = x
+            previous = x
+            at += channels
+        left -= stop
+        at = state[3]
+    state[5] = highest
+    state[6] = lowest
+    state[7] = rises + rises + first - previous
+    return total
+
+
+def crossings(ring, state):
+    """How often one channel crosses its mean. state: 0 to 4 as in scan, 8 mean + 524288 (1/16 count)."""
     channels = state[2]
     at = state[0] * channels + state[3]
     end = state[1] * channels
     left = state[4]
-    total = 0
-    differences = 0
-    previous = (ring[at] & 0xFFFF) ^ 0x8000
-    highest = previous
-    lowest = previous
+    mean = state[8]
+    found = 0
+    was_below = 0
+    if ((ring[at] & 0xFFFF) ^ 0x8000) << 4 < mean:
+        was_below = 1
     while left > 0:
-        x = (ring[at] & 0xFFFF) ^ 0x8000
-        total += x
-        step = x - previous
-        if step < 0:
-            step = 0 - step
-        differences += step
-        previous = x
-        if x > highest:
-            highest = x
-        if x < lowest:
-            lowest = x
+        below = 0
+        if ((ring[at] & 0xFFFF) ^ 0x8000) << 4 < mean:
+            below = 1
+        found += below ^ was_below
+        was_below = below
         at += channels
         if at >= end:
             at -= end
         left -= 1
-    state[5] = highest
-    state[6] = lowest
-    state[7] = differences
-    return total
+    return found
 
 
-def normalise(ring, normalised, state):
-    """Centre one channel, scale it to 13 bits, and sum its powers.
+def normalise(x, ring, samples, state):
+    """Centre one channel, scale it to 13 bits and sum its powers; samples: normalised, + 32768 each.
 
-    state: 0 to 4 as in scan, 8 mean + 524288 (1/16 count), 9 shift to the left, 10 shift to the right;
-    out: 11 crossings of the mean, 12 and 13 energy (high, low), 14 and 15 fourth power, 16 peak.
+    x: first frame; state: 1 frames in the ring, 2, 3, 4 and 6 as in scan, 8 mean + 524288 (1/16 count), 9 shift to
+    the left, 10 shift to the right, 11 shift of the fourth power; out: 12 energy / 2**7, 13 fourth power.
     """
-    channels = state[2]
-    at = state[0] * channels + state[3]
-    end = state[1] * channels
-    window = state[4]
-    mean = state[8]
-    up = state[9]
     down = state[10]
-    half = 0
-    if down > 0:
-        half = 1 << (down - 1)
-    crossings = 0
-    was_below = 0
-    energy_high = 0
-    energy_low = 0
-    fourth_high = 0
-    fourth_low = 0
-    peak = 0
+    lowest = state[6]
+    scale = 16 << state[9]
+    offset = ((((lowest << 4) - state[8]) << state[9]) + ((1 << down) >> 1)) + (32768 << down)
+    lowest -= 32768
+    shift = state[11]
+    part = (64 << shift) + 64
+    channels = state[2]
+    at = x * channels + state[3]
+    stop = state[1] * channels
+    left = (x + state[4]) * channels
+    energy = 0 - state[4] * (part >> 7)
+    fourth = 0
     i = 0
-    while i < window:
-        x = (((ring[at] & 0xFFFF) ^ 0x8000) << 4) - mean
-        below = 0
-        if x < 0:
-            below = 1
-        if i > 0:
-            crossings += below ^ was_below
-        was_below = below
-        if down > 0:
-            x = (x + half) >> down
-        else:
-            x = x << up
-        normalised[i] = x
-        square = x * x
-        energy_low += square & 0xFFFF
-        energy_high += square >> 16
-        square >>= 12
-        square *= square
-        fourth_low += square & 0xFFFF
-        fourth_high += square >> 16
-        if x < 0:
-            x = 0 - x
-        if x > peak:
-            peak = x
-        at += channels
-        if at >= end:
-            at -= end
-        i += 1
-    state[11] = crossings
-    state[12] = energy_high + (energy_low >> 16)
-    state[13] = energy_low & 0xFFFF
-    state[14] = fourth_high + (fourth_low >> 16)
-    state[15] = fourth_low & 0xFFFF
-    state[16] = peak
+    while left > 0:
+        if stop > left:
+            stop = left
+        while at < stop:
+            x = (((ring[at] - lowest) & 0xFFFF) * scale + offset) >> down
+            samples[i] = x
+            x -= 32768
+            x = (x * x + part) >> 7
+            energy = x + energy
+            x >>= shift
+            fourth = x * x + fourth
+            i += 1
+            at += channels
+        left -= stop
+        at = state[3]
+    state[12] = energy
+    state[13] = fourth
 
 
-def weigh(samples, sine, window):
-    """Multiply a window of normalised samples by the Hann window, in place."""
-    quarter = window >> 2
-    middle = window >> 1
+def weigh(j, x, samples, sine):
+    """Hann window and first stage of the transform, in place, before the points are put in order.
+
+    j: window; x: a quarter of it; samples, and the points that they become (real and imaginary part side by
+    side): + 32768 each.
+    """
+    quarter = x
     i = 0
-    while i <= middle:
-        if i <= quarter:
-            weight = (32768 - sine[quarter - i]) >> 1
+    by_four = 0
+    while j > 8:
+        j >>= 2
+    if j == 8:
+        by_four = 1
+    while i < quarter:
+        j = quarter - i
+        w = int(sine[j])
+        v = int(sine[j - 1])
+        j = i + quarter + quarter
+        x = ((samples[i] - 32768) * (16384 - w)) >> 15
+        y = ((samples[i + 1] - 32768) * (16384 - v)) >> 15
+        p = ((samples[j] - 32768) * (16384 + w)) >> 15
+        q = ((samples[j + 1] - 32768) * (16384 + v)) >> 15
+        ar = x + p
+        ai = y + q
+        br = x - p
+        bi = y - q
+        w = int(sine[i])
+        v = int(sine[i + 1])
+        j = i + quarter
+        x = ((samples[j] - 32768) * (16384 + w)) >> 15
+        y = ((samples[j + 1] - 32768) * (16384 + v)) >> 15
+        j += quarter + quarter
+        p = ((samples[j] - 32768) * (16384 - w)) >> 15
+        q = ((samples[j + 1] - 32768) * (16384 - v)) >> 15
+        if by_four:
+            w = x - p
+            v = y - q
+            x += p
+            y += q
+            samples[j] = br - v + 32768
+            samples[j + 1] = bi + w + 32768
+            j -= quarter
+            samples[j] = br + v + 32768
+            samples[j + 1] = bi - w + 32768
+            j -= quarter
+            samples[j] = ar - x + 32768
+            samples[j + 1] = ai - y + 32768
+            samples[i] = ar + x + 32768
+            samples[i + 1] = ai + y + 32768
         else:
-            weight = (32768 + sine[i - quarter]) >> 1
-        x = ((samples[i] & 0xFFFF) ^ 0x8000) - 0x8000
-        samples[i] = (x * weight + 16384) >> 15
-        if i > 0:
-            if i < middle:
-                x = ((samples[window - i] & 0xFFFF) ^ 0x8000) - 0x8000
-                samples[window - i] = (x * weight + 16384) >> 15
-        i += 1
+            samples[j] = x - p + x - p + 32768
+            samples[j + 1] = y - q + y - q + 32768
+            j -= quarter
+            samples[j] = br + br + 32768
+            samples[j + 1] = bi + bi + 32768
+            j -= quarter
+            samples[j] = x + p + x + p + 32768
+            samples[j + 1] = y + q + y + q + 32768
+            samples[i] = ar + ar + 32768
+            samples[i + 1] = ai + ai + 32768
+        i += 2
 
 
-def reorder(samples, points):
-    """Put complex points (real and imaginary part side by side) into bit-reversed order, in place."""
+def reorder(samples, i):
+    """Put complex points (real and imaginary part side by side) into bit-reversed order, in place. i: how many.
+
+    For an even place below half, with j its reverse, three more pairs follow without reversing again.
+    """
+    points = i
     j = 0
-    i = 1
+    i = 0
     while i < points:
-        bit = points >> 1
-        while j & bit:
-            j ^= bit
-            bit >>= 1
-        j ^= bit
+        k = i + 2
+        m = j + points
+        x = samples[k]
+        samples[k] = samples[m]
+        samples[m] = x
+        k += 1
+        m += 1
+        x = samples[k]
+        samples[k] = samples[m]
+        samples[m] = x
         if i < j:
-            x = samples[2 * i]
-            samples[2 * i] = samples[2 * j]
-            samples[2 * j] = x
-            x = samples[2 * i + 1]
-            samples[2 * i + 1] = samples[2 * j + 1]
-            samples[2 * j + 1] = x
-        i += 1
+            x = samples[i]
+            samples[i] = samples[j]
+            samples[j] = x
+            x = samples[i + 1]
+            samples[i + 1] = samples[j + 1]
+            samples[j + 1] = x
+            k += points
+            m += 2
+            x = samples[k]
+            samples[k] = samples[m]
+            samples[m] = x
+            k -= 1
+            m -= 1
+            x = samples[k]
+            samples[k] = samples[m]
+            samples[m] = x
+        k = points >> 1
+        while j & k:
+            j ^= k
+            k >>= 1
+        j ^= k
+        i += 4
 
 
-def transform(samples, sine, window):
-    """Fourier transform of window/2 complex points in bit-reversed order, divided by window/2, in place."""
-    quarter = window >> 2
-    half = 1
-    step = window >> 1
+def transform(k, x, samples, sine):
+    """All stages but the first, of points in bit-reversed order, + 32768 each, in place.
+
+    k: window; x: a quarter of it.
+    """
+    window = k
+    quarter = x
+    half = window >> 1
+    while half > 4:
+        half >>= 2
     while half < window >> 1:
+        step = quarter // half
+        span = half + half
         j = 0
         t = 0
-        while j < half:
-            if t <= quarter:
-                c = int(sine[quarter - t])
-                s = int(sine[t])
+        while j < span:
+            c1 = int(sine[quarter - t])
+            s1 = int(sine[t])
+            k = t + t
+            if k <= quarter:
+                c2 = int(sine[quarter - k])
+                s2 = int(sine[k])
             else:
-                c = 0 - int(sine[t - quarter])
-                s = int(sine[2 * quarter - t])
-            if t == 0:
-                c = 32768
-                s = 0
-            if t == quarter:
-                c = 0
-                s = 32768
-            a = 2 * j
+                c2 = 0 - int(sine[k - quarter])
+                s2 = int(sine[quarter + quarter - k])
+            k += t
+            if k <= quarter:
+                c3 = int(sine[quarter - k])
+                s3 = int(sine[k])
+            else:
+                k -= quarter
+                if k <= quarter:
+                    c3 = 0 - int(sine[k])
+                    s3 = int(sine[quarter - k])
+                else:
+                    k -= quarter
+                    c3 = 0 - int(sine[quarter - k])
+                    s3 = 0 - int(sine[k])
+            a = j
             while a < window:
-                b = a + 2 * half
-                re = ((samples[b] & 0xFFFF) ^ 0x8000) - 0x8000
-                im = ((samples[b + 1] & 0xFFFF) ^ 0x8000) - 0x8000
-                x = c * re + s * im
-                y = c * im - s * re
-                re = ((((samples[a] & 0xFFFF) ^ 0x8000) - 0x8000) << 15) + 32768
-                im = ((((samples[a + 1] & 0xFFFF) ^ 0x8000) - 0x8000) << 15) + 32768
-                samples[a] = (re + x) >> 16
-                samples[a + 1] = (im + y) >> 16
-                samples[b] = (re - x) >> 16
-                samples[b + 1] = (im - y) >> 16
-                a += 4 * half
-            j += 1
+                k = a + span + span
+                x = samples[k] - 32768
+                y = samples[k + 1] - 32768
+                cr = (x * c1 + y * s1) >> 16
+                ci = (y * c1 - x * s1) >> 16
+                k += span
+                x = samples[k] - 32768
+                y = samples[k + 1] - 32768
+                dr = (x * c3 + y * s3) >> 16
+                di = (y * c3 - x * s3) >> 16
+                k = a + span
+                x = samples[k] - 32768
+                y = samples[k + 1] - 32768
+                br = (x * c2 + y * s2) >> 16
+                bi = (y * c2 - x * s2) >> 16
+                x = ((samples[a] - 32768) >> 2) + 32768
+                y = ((samples[a + 1] - 32768) >> 2) + 32768
+                samples[k] = x - br + ci - di
+                samples[k + 1] = y - bi - cr + dr
+                m = k + span + span
+                samples[m] = x - br - ci + di
+                samples[m + 1] = y - bi + cr - dr
+                m -= span
+                samples[m] = x + br - cr - dr
+                samples[m + 1] = y + bi - ci - di
+                samples[a] = x + br + cr + dr + 2
+                samples[a + 1] = y + bi + ci + di + 2
+                a = m + span + span
+            j += 2
             t += step
-        half <<= 1
-        step >>= 1
+        half <<= 2
 
 
-def power(samples, sine, window):
-    """Replace each complex point k by its bin's power, low 16 bits at 2k and high 16 bits at 2k + 1."""
-    points = window >> 1
-    quarter = window >> 2
-    k = 1
-    while k <= quarter:
-        m = points - k
-        x = ((samples[2 * k] & 0xFFFF) ^ 0x8000) - 0x8000
-        y = ((samples[2 * m] & 0xFFFF) ^ 0x8000) - 0x8000
-        ar = x + y
+def power(x, y, samples, sine):
+    """Replace each complex point k by its bin's power, low 16 bits at 2k and high 16 bits at 2k + 1.
+
+    x: window; y: a quarter of it.
+    """
+    quarter = y
+    k = 2
+    m = x - 2
+    t = 1
+    while t <= quarter:
+        x = int(samples[k])
+        y = int(samples[m])
+        ar = x + y - 65536
         br = x - y
-        x = ((samples[2 * k + 1] & 0xFFFF) ^ 0x8000) - 0x8000
-        y = ((samples[2 * m + 1] & 0xFFFF) ^ 0x8000) - 0x8000
+        x = int(samples[k + 1])
+        y = int(samples[m + 1])
         ai = x - y
-        bi = x + y
-        c = int(sine[quarter - k])
-        s = int(sine[k])
-        x = (c * bi - s * br + 16384) >> 15
-        y = (c * br + s * bi + 16384) >> 15
-        p = (ar - x) * (ar - x) + (ai + y) * (ai + y)
-        samples[2 * m] = ((p & 0xFFFF) ^ 0x8000) - 0x8000
-        samples[2 * m + 1] = p >> 16
-        p = (ar + x) * (ar + x) + (ai - y) * (ai - y)
-        samples[2 * k] = ((p & 0xFFFF) ^ 0x8000) - 0x8000
-        samples[2 * k + 1] = p >> 16
-        k += 1
+        bi = x + y - 65536
+        c = int(sine[quarter - t])
+        s = int(sine[t])
+        x = (bi * c - br * s + (ar << 14) + 16384) >> 15
+        y = ((ai << 14) - (br * c + bi * s) + 16384) >> 15
+        ar -= x
+        ai -= y
+        p = ar * ar + ai * ai
+        samples[m] = p & 0xFFFF
+        samples[m + 1] = p >> 16
+        p = x * x + y * y
+        samples[k] = p & 0xFFFF
+        samples[k + 1] = p >> 16
+        k += 2
+        m -= 2
+        t += 1
 
 
 def band(samples, first, bins):
     """Sum of the power of some bins, after power()."""
-    total = 0
-    at = 2 * first
-    while bins > 0:
-        total += (samples[at] & 0xFFFF) + ((samples[at + 1] & 0xFFFF) << 16)
-        at += 2
-        bins -= 1
-    return total
-
-
-def correlate(samples, other, state):
-    """Sum of the products of two windows of normalised samples.
-
-    state: 4 window; out: 5 and 6 the sum's size (high, low), 7 whether it is negative.
-    """
-    window = state[4]
-    high = 0
     low = 0
+    high = 0
+    at = first + first
+    bins += bins + at
+    while at < bins:
+        low += samples[at]
+        high += samples[at + 1]
+        at += 2
+    return (high << 16) + low
+
+
+def correlate(samples, other, window):
+    """Sum of the products over 2**7 of two windows of normalised samples, + 32768 each."""
+    total = 0
     i = 0
     while i < window:
-        x = ((samples[i] & 0xFFFF) ^ 0x8000) - 0x8000
-        x *= ((other[i] & 0xFFFF) ^ 0x8000) - 0x8000
-        low += x & 0xFFFF
-        high += x >> 16
+        total += ((samples[i] - 32768) * (other[i] - 32768) + 64) >> 7
         i += 1
-    high += low >> 16
-    low &= 0xFFFF
-    negative = 0
-    if high < 0:
-        negative = 1
-        low = (0x10000 - low) & 0xFFFF
-        high = 0 - high
-        if low > 0:
-            high -= 1
-    state[5] = high
-    state[6] = low
-    state[7] = negative
+    return total
 
 
 def square_root(value):
@@ -293,39 +388,21 @@ def without_baseline(vector, slew, baseline, count):
         j += 1
 
 
-def log2_q10(high, low, table):
-    """1024 log2(high * 65536 + low), 0 for 0; low below 65536, high below 2**30; table: 33 points."""
-    if high == 0:
-        if low == 0:
-            return 0
-    top = high
-    length = 16
-    if high == 0:
-        top = low
-        length = 0
-    bits = 0
-    rest = top
-    if rest >> 16:
-        bits = 16
-        rest >>= 16
-    if rest >> 8:
-        bits += 8
-        rest >>= 8
-    while rest > 0:
-        bits += 1
-        rest >>= 1
-    length += bits
-    if high == 0:
-        mantissa = low << (16 - bits)
-    else:
-        if bits <= 16:
-            mantissa = (high << (16 - bits)) | (low >> bits)
-        else:
-            mantissa = high >> (bits - 16)
-    i = (mantissa >> 10) & 31
-    start = int(table[i])
-    rise = int(table[i + 1]) - start
-    return ((length - 1) << 10) + (((start << 10) + rise * (mantissa & 1023) + 8192) >> 14)
+def log2_q10(value, table):
+    """1024 log2(value), 0 for 0; value below 2**30; table: 33 points."""
+    if value == 0:
+        return 0
+    start = 30
+    while value < 0x4000:
+        value <<= 16
+        start -= 16
+    while value < 0x20000000:
+        value <<= 1
+        start -= 1
+    i = (value >> 24) & 31
+    fraction = (value >> 14) & 1023
+    low = int(table[i])
+    return ((start - 1) << 10) + (((low << 10) + (int(table[i + 1]) - low) * fraction + 8192) >> 14)
 
 
 def standardize(features, parameters, vector, count):

@@ -15,7 +15,9 @@ except ImportError:  # samd21, nrf51, nrf52832, micro:bit: CRC-32 alone guards t
     sha256 = None  # type: ignore[assignment, misc]
 
 MAGIC = b"BEAT"
-VERSION = 1
+VERSION = 2
+"""Of the format and of the arithmetic that its numbers mean: files of another one would be scored wrongly.
+2: spectrum by radix 4, sine table in Q14."""
 HEADER = 32
 TRAILER = 36
 
@@ -23,7 +25,8 @@ META, FEATURES, SINE, STANDARDIZE, PARAMETERS, DECISION, GOLDEN, BASELINE = 1, 2
 OPTIONAL = 1
 """Flag of a section that a reader may pass over when it does not know the kind."""
 
-_UNIT_CIRCLE = (1 << 29) + (1 << 15)  # half of 32768^2, and what rounding adds to it
+_UNIT_CIRCLE = 1 << 28  # 16384^2
+_ROUNDING = 23171  # what rounding to half a unit does to it: 16384 * sqrt(2) and a quarter
 
 BAND, CORRELATION, CHANGE = 7, 8, 9
 """Numbers of the feature kinds that take more than the channel; higher ones are unknown to this reader."""
@@ -152,8 +155,13 @@ def _sine(section, features, window):
                 (sine,) = struct.unpack_from("<h", section, 2 * i)
                 (cosine,) = struct.unpack_from("<h", section, 2 * (quarter - i))
                 _need(sine >= 0, "the sine table has a negative entry")
-                # sine^2 + cosine^2 is 1, or each stage of the transform could grow; halved to stay in 31 bits
-                _need((sine * sine >> 1) + (cosine * cosine >> 1) <= _UNIT_CIRCLE, "the sine table holds no sine")
+                # Any other table could let the transform grow: sine^2 + cosine^2 is 1, and 2 sine cosine the sine of
+                # twice the angle, which leaves no choice from the half of the right angle down.
+                off = sine * sine + cosine * cosine - _UNIT_CIRCLE
+                _need(-_ROUNDING <= off <= _ROUNDING, "the sine table holds no sine")
+                if 2 * i <= quarter:
+                    (double,) = struct.unpack_from("<h", section, 4 * i)
+                    _need(sine <= cosine and -2 <= (sine * cosine >> 13) - double <= 2, "the sine table holds no sine")
             return section
     return memoryview(b"")
 
@@ -186,8 +194,9 @@ def _header(data):
     _need(bytes(data[:4]) == MAGIC, "this is not an offbeat model file")
     header = struct.unpack_from("<4sBBBBIHHI", data, 0)
     version = header[1]
-    _need(version <= VERSION, "the model file has format %d, this version reads up to %d" % (version, VERSION))
     _need(version >= 1, "the model file has format 0, which never was")
+    _need(version <= VERSION, "the model file has format %d, this version reads %d" % (version, VERSION))
+    _need(version == VERSION, "the model file has format %d, from before the arithmetic changed: train again" % version)
     return header
 
 

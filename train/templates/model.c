@@ -15,6 +15,11 @@ static const int16_t sine[] = {
 {{ sine | wrapped }}
 };
 
+/* Of three points of a butterfly each: cosine in the low half, sine in the high one, from the table above. */
+static const uint32_t twiddles[] = {
+{{ twiddles | wrapped }}
+};
+
 {% endif %}
 static const offbeat_scale scales[] = {
 {% for scale in scales %}
@@ -44,6 +49,7 @@ const offbeat_model offbeat_the_model = {
     OFFBEAT_MODEL_WORK,
     features,
     {{ "sine" if sine else "NULL" }},
+    {{ "twiddles" if sine else "NULL" }},
     scales,
     {{ "slew" if slew else "NULL" }},
     {{ "{" }}{{ decision.k }}, {{ decision.n }}, {{ decision.release }}, {{ decision.holdoff }}},

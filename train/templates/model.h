@@ -5,6 +5,10 @@
 
 #include "offbeat.h"
 
+#if OFFBEAT_FORMAT != {{ format }}
+#error "the model was exported for another arithmetic than this runtime's: export it again"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -14,7 +18,7 @@ extern "C" {
 #define OFFBEAT_MODEL_CHANNELS {{ channels | length }}
 #define OFFBEAT_MODEL_FEATURES {{ features | length }}
 /* Words of 16 bits that offbeat_init() wants. */
-#define OFFBEAT_MODEL_WORK {{ model.window * (2 if correlated else 1) }}
+#define OFFBEAT_MODEL_WORK {{ model.window * (2 if correlated else 1) + 1 }}
 #define OFFBEAT_MODEL_VECTOR {{ (features | length) * (3 if slew else 1) + room }}
 #define OFFBEAT_MODEL_GOLDEN {{ golden | length }}
 /* Bit c: channel c never moved in training, so that whatever moves there is an alarm that says more of the sensor than
