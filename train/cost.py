@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 STATE_BYTES: Final = 32  # offbeat_state with pointers of 32 bits
-_MODEL_BYTES: Final = 52 + 20  # offbeat_model, and the text of its identity
+_MODEL_BYTES: Final = 56 + 20  # offbeat_model, and the text of its identity
 _DESCRIPTION_BYTES: Final = 6 + 8  # offbeat_feature and offbeat_scale
 
 FEATURE_TERMS: Final = (
@@ -134,8 +134,9 @@ def code_bytes(family: str, spectrum: bool, members: Sequence[str] = (), core: s
 
 
 def constant_bytes(features: Sequence[Feature], parameters: int, window: int, baseline: bool = False) -> int:
-    """Bytes of a model's own constants in flash: parameters (bytes), sine table, description of features, the model."""
-    sine = len(sine_table(window)) * 2 if needs_spectrum(features) else 0
+    """Bytes of a model's own constants in flash: parameters (bytes), sine table, twiddles, description of features, the
+    model."""
+    sine = len(sine_table(window)) * 2 + 12 * (window // 8 - 1) if needs_spectrum(features) else 0
     each = _DESCRIPTION_BYTES + (2 if baseline else 0)
     return parameters + sine + each * len(features) + _MODEL_BYTES
 
