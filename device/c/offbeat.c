@@ -1,14 +1,6 @@
 /* Standard scores, score and decision; docs/pipeline.md. */
 #include "offbeat_internal.h"
 
-int32_t offbeat_clamp(int32_t value, int32_t limit)
-{
-    if (value > limit) {
-        return limit;
-    }
-    return value < -limit ? -limit : value;
-}
-
 int32_t offbeat_scaled(int32_t distance, int16_t reduce, int16_t gain)
 {
     int32_t value = distance >> reduce;

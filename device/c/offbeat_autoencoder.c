@@ -1,75 +1,126 @@
 /* Autoencoder: the squared error of what a small int8 network reconstructs; docs/pipeline.md.
  *
- * Parameters: count, hidden layers, limit of an error, reduce, gain; width of each hidden layer; then for each layer,
- * the last one of `count` units, and each unit: bias, multiplier, shifts (the first one in the low byte), weights,
- * two to a word, low byte first, the last one alone with a zero. Room: the network's inputs and then the errors in
- * their place, and what each hidden layer gives, an even number of words for each. */
-#include "offbeat_internal.h"
+ * Parameters: count, hidden layers, limit of an error, reduce, gain; width of each hidden layer, and 0 after two; then for
+ * each layer, the last one of `count` units: of each unit bias, multiplier, shifts (the first one in the low byte); the
+ * weights, four of each of four units in turn (offbeat_dense.c). Units and inputs are padded to multiples of four.
+ * Room, from an even word on: two places where the inputs and outputs of layers take turns; the errors go to the one
+ * where the last layer's inputs are not. */
+#include "offbeat_dsp.h"
 
-enum { HIDDEN = 1, LIMIT = 2, REDUCE = 3, GAIN = 4, WIDTHS = 5, BIAS = 0, MULTIPLIER = 1, SHIFTS = 2, WEIGHTS = 3 };
+enum { HIDDEN = 1, LIMIT = 2, REDUCE = 3, GAIN = 4, WIDTHS = 5 };
 
-/* Sum of weights times activations, so many pairs. Where the core multiplies pairs of 16 bits, this loop is the place. */
-static int32_t products(const int16_t *weights, const int16_t *activations, int32_t pairs)
+/* An error, in the place of numbers of 32 bits. */
+#ifdef __GNUC__
+typedef int16_t __attribute__((may_alias)) offbeat_error;
+#else
+typedef int16_t offbeat_error;
+#endif
+
+static int32_t fours(int32_t count)
 {
-    int32_t total = 0;
-    ROLLED
-    for (; pairs != 0; pairs--) {
-        const int32_t both = *weights++;
-        total += (int8_t)both * activations[0] + (both >> 8) * activations[1];
-        activations += 2;
-    }
-    return total;
+    return (count + 3) & ~3;
 }
 
-/* What a unit gives, not yet saturated. */
-static int32_t unit(const int16_t *row, const int16_t *activations, int32_t pairs)
+static offbeat_input *first_place(const int16_t *room)
 {
-    const int32_t shift = row[SHIFTS] >> 8;
-    const int32_t total = (products(row + WEIGHTS, activations, pairs) >> (row[SHIFTS] & 0xFF)) + row[BIAS];
-    return (total * row[MULTIPLIER] + (1 << (shift - 1))) >> shift;
+    return (offbeat_input *)(((uintptr_t)room + 3U) & ~(uintptr_t)3U);
+}
+
+static offbeat_input *second_place(const int16_t *parameters, const int16_t *room, int32_t count)
+{
+    int32_t most = count;
+    if (parameters[HIDDEN] > 1 && parameters[WIDTHS + 1] > most) {
+        most = parameters[WIDTHS + 1];
+    }
+    return first_place(room) + fours(most);
+}
+
+/* A standard score as the first layer's input. */
+static int32_t input(int32_t score)
+{
+    return offbeat_clamp_127((score + 4) >> 3);
+}
+
+/* Quantizes the standard scores; returns where the first layer's sums start. Those of the last four that are none are words
+ * of the room behind the scores: whatever they hold, their weights are zero. */
+static int32_t quantize(const int16_t *vector, int32_t count, offbeat_input *inputs)
+{
+    int32_t start = 0;
+    ROLLED
+    for (; count > 0; count -= 4) {
+        int32_t x[4];
+        x[0] = input(vector[0]);
+        x[1] = input(vector[1]);
+        x[2] = input(vector[2]);
+        x[3] = input(vector[3]);
+        start += offbeat_pack_inputs(&inputs, x);
+        vector += 4;
+    }
+    return start;
+}
+
+/* What a hidden layer gives, in place, as the next one's inputs; returns where that one's sums start. */
+static int32_t activate(offbeat_input *values, int32_t count)
+{
+    offbeat_input *inputs = values;
+    int32_t start = 0;
+    ROLLED
+    for (; count > 0; count -= 4) {
+        int32_t x[4];
+        x[0] = offbeat_activation(values[0]);
+        x[1] = offbeat_activation(values[1]);
+        x[2] = offbeat_activation(values[2]);
+        x[3] = offbeat_activation(values[3]);
+        start += offbeat_pack_inputs(&inputs, x);
+        values += 4;
+    }
+    return start;
+}
+
+/* Errors of the reconstruction, in its place; returns the sum of their squares. */
+static int32_t square_errors(offbeat_input *values, const int16_t *vector, int32_t count, int32_t limit)
+{
+    offbeat_error *errors = (offbeat_error *)values;
+    const offbeat_input *const end = values + count;
+    int32_t distance = 0;
+    ROLLED
+    while (values != end) {
+        const int32_t error = offbeat_clamp(*vector++ - *values++, limit);
+        *errors++ = (int16_t)error;
+        distance += error * error;
+    }
+    return distance;
 }
 
 static int32_t score(const int16_t *parameters, const int16_t *vector, int16_t *room, uint8_t count)
 {
     const int16_t *width = parameters + WIDTHS;
     const int16_t *const last = width + parameters[HIDDEN];
-    const int16_t *row = last;
-    int16_t *source = room;
-    int32_t pairs = (count + 1) >> 1;
-    int32_t distance = 0;
-    int32_t i;
-    ROLLED
-    for (i = 0; i < count; i++) {
-        room[i] = (int16_t)offbeat_clamp((vector[i] + 4) >> 3, 127);
-    }
+    const int16_t *layer = width + (parameters[HIDDEN] | 1);
+    offbeat_input *inputs = first_place(room);
+    offbeat_input *outputs = second_place(parameters, room, count);
+    int32_t columns = fours(count);
+    int32_t start = quantize(vector, count, inputs);
     ROLLED
     for (; width != last; width++) {
-        int16_t *const target = source + 2 * pairs;
-        ROLLED
-        for (i = 0; i < *width; i++) {
-            const int32_t value = unit(row, source, pairs);
-            target[i] = (int16_t)(value < 0 ? 0 : offbeat_clamp(value, 127));
-            row += WEIGHTS + pairs;
-        }
-        source = target;
-        pairs = (*width + 1) >> 1;
+        offbeat_input *const next = outputs;
+        layer = offbeat_layer(layer, inputs, columns, outputs, *width, start);
+        start = activate(outputs, *width);
+        columns = fours(*width);
+        outputs = inputs;
+        inputs = next;
     }
-    ROLLED
-    for (i = 0; i < count; i++) {
-        const int32_t error = offbeat_clamp(vector[i] - unit(row, source, pairs), parameters[LIMIT]);
-        room[i] = (int16_t)error;
-        distance += error * error;
-        row += WEIGHTS + pairs;
-    }
-    return offbeat_scaled(distance, parameters[REDUCE], parameters[GAIN]);
+    (void)offbeat_layer(layer, inputs, columns, outputs, count, start);
+    return offbeat_scaled(square_errors(outputs, vector, count, parameters[LIMIT]), parameters[REDUCE], parameters[GAIN]);
 }
 
 static int32_t contribution(const int16_t *parameters, const int16_t *vector, const int16_t *room, uint8_t count,
                             uint8_t j)
 {
+    const offbeat_error *const errors = (const offbeat_error *)((parameters[HIDDEN] & 1) != 0 ? first_place(room)
+                                                                                  : second_place(parameters, room, count));
     (void)vector;
-    (void)count;
-    return offbeat_scaled(room[j] * room[j], parameters[REDUCE], parameters[GAIN]);
+    return offbeat_scaled(errors[j] * errors[j], parameters[REDUCE], parameters[GAIN]);
 }
 
 const offbeat_family offbeat_autoencoder = {score, contribution};

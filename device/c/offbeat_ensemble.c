@@ -1,7 +1,8 @@
 /* Ensemble: the largest of its members' calibrated tail ranks; docs/pipeline.md.
  *
  * Parameters: members, count, reduce, gain; then for each member its family's number, words of its section, words of
- * its room, lines; of each line score and rank at which it begins, multiplier, shift; the member's section.
+ * its room, lines; of each line score and rank at which it begins, multiplier, shift; the member's section, and a zero
+ * where its words are odd.
  * Room: which member counts, its score, the ensemble's score; then the members' rooms one behind the other.
  *
  * offbeat_members.h is written by the export: it defines OFFBEAT_MEMBER_NAME for each family that the model's ensemble
@@ -72,7 +73,7 @@ static const int16_t *section_of(const int16_t *block)
 
 static const int16_t *after(const int16_t *block)
 {
-    return section_of(block) + (uint16_t)block[LENGTH];
+    return section_of(block) + (((uint32_t)(uint16_t)block[LENGTH] + 1U) & ~UINT32_C(1));
 }
 
 /* How rare a member's score is: -log2 of the share of normal windows beyond it, in 1/256 bit. */

@@ -24,39 +24,69 @@ static int32_t left_of(const int16_t *node)
     return (uint16_t)*node >> 8 & 0x7F;
 }
 
-/* How far feature j lies out of its bounds. */
+/* How far a score lies out of bounds. */
+static inline int32_t beyond(int32_t z, int32_t low, int32_t high)
+{
+    if ((uint32_t)(z - low) <= (uint32_t)(high - low)) {
+        return 0;
+    }
+    return z < low ? low - z : z - high;
+}
+
 static int32_t excess_of(const int16_t *parameters, const int16_t *vector, uint8_t count, uint8_t j)
 {
-    const int16_t low = parameters[BOUNDS + j];
-    const int16_t high = parameters[BOUNDS + count + j];
-    if (vector[j] < low) {
-        return low - vector[j];
-    }
-    return vector[j] > high ? vector[j] - high : 0;
+    return beyond(vector[j], parameters[BOUNDS + j], parameters[BOUNDS + count + j]);
 }
+
+#ifdef OFFBEAT_FOREST_INLINE
+
+/* The trees as code, which `offbeat export --to c --forest inline` writes behind this file's text. */
+static int32_t sum_of_leaves(const int16_t *parameters, const int16_t *z, uint8_t count);
+static int32_t sum_of_excess(const int16_t *parameters, const int16_t *z, uint8_t count);
+
+#else
+
+/* The base and the leaf of each tree. */
+static int32_t sum_of_leaves(const int16_t *parameters, const int16_t *z, uint8_t count)
+{
+    const int16_t *tree = parameters + BOUNDS + 2 * (int32_t)count;
+    int32_t sum = base_of(parameters);
+    int32_t left;
+    for (left = parameters[TREES]; left > 0; left--) {
+        const int16_t *node = tree + 1;
+        int32_t word = *node;
+        ROLLED
+        while (word < 0) {
+            node += z[(uint8_t)word] <= node[1] ? 2 : 3 * (word >> 8 & 0x7F);
+            word = *node;
+        }
+        sum += word;
+        tree += 3 * *tree - 1;
+    }
+    return sum;
+}
+
+static int32_t sum_of_excess(const int16_t *parameters, const int16_t *z, uint8_t count)
+{
+    const int16_t *low = parameters + BOUNDS;
+    const int16_t *const end = z + count;
+    int32_t sum = 0;
+    ROLLED
+    while (z != end) {
+        sum += beyond(*z++, low[0], low[count]);
+        low++;
+    }
+    return sum;
+}
+
+#endif
 
 static int32_t score(const int16_t *parameters, const int16_t *vector, int16_t *room, uint8_t count)
 {
-    const int16_t *tree = parameters + BOUNDS + 2 * count;
-    int32_t distance = base_of(parameters);
-    int32_t excess = 0;
-    int16_t left;
-    uint8_t j;
+    const int32_t distance = sum_of_leaves(parameters, vector, count);
     (void)room;
-    for (left = parameters[TREES]; left > 0; left--) {
-        const int16_t *node = tree + 1;
-        while (*node < 0) {
-            node += vector[feature_of(node)] <= node[1] ? 2 : 3 * left_of(node);
-        }
-        distance += *node;
-        tree += 3 * *tree - 1;
-    }
-    ROLLED
-    for (j = 0; j < count; j++) {
-        excess += excess_of(parameters, vector, count, j);
-    }
-    return offbeat_scaled((distance > 0 ? distance : 0) + parameters[WEIGHT] * excess, parameters[REDUCE],
-                          parameters[GAIN]);
+    return offbeat_scaled((distance > 0 ? distance : 0) + parameters[WEIGHT] * sum_of_excess(parameters, vector, count),
+                          parameters[REDUCE], parameters[GAIN]);
 }
 
 static int32_t mean_of(const int16_t *node, int32_t leaves)

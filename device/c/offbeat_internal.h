@@ -67,7 +67,24 @@ typedef struct {
 } offbeat_channel;
 
 /* Saturate to -limit .. limit. */
-int32_t offbeat_clamp(int32_t value, int32_t limit);
+static inline int32_t offbeat_clamp(int32_t value, int32_t limit)
+{
+    if (value > limit) {
+        return limit;
+    }
+    return value < -limit ? -limit : value;
+}
+
+/* value / 2^shift, rounded half up; shift 1 to 31. */
+static inline int32_t offbeat_rounded_shift(int32_t value, int32_t shift)
+{
+#if defined(__thumb2__) && !defined(OFFBEAT_PLAIN)
+    __asm__("asrs %0, %0, %1\n\tadc %0, %0, #0" : "+r"(value) : "r"(shift) : "cc"); /* the bit that rounds is the carry */
+    return value;
+#else
+    return ((value >> (shift - 1)) + 1) >> 1;
+#endif
+}
 
 /* A distance (0 to 2^30 - 1) on the score scale, where 256 is the threshold; reduce 0 to 30, gain 0 to 32767. */
 int32_t offbeat_scaled(int32_t distance, int16_t reduce, int16_t gain);

@@ -37,6 +37,8 @@ LONGEST_SUM = 32767  # of a row's products and its bias, after the first shift
 MOST_MULTIPLIER, MOST_FIRST_SHIFT, MOST_SHIFT = 16383, 15, 24
 _HEADER = struct.Struct("<5H")
 _ROW = struct.Struct("<hHBB")
+_BLOCK = 4  # units, and inputs of each, that C takes at once: device/c/offbeat_dense.c
+_OFFSET = 128  # of the weights of even inputs, for the same reason
 
 _INPUT_SHIFT = 3  # Q7 to Q4
 _STEP = 2.0**-4
@@ -159,21 +161,41 @@ class Layer:
         return rounded_shift(sums * self.multipliers, self.second)
 
     def section(self) -> bytes:
-        """By rows: bias, multiplier, shifts; the weights, two to a word, the last one alone with a zero."""
-        rows = []
-        for i, weights in enumerate(self.weights):
-            header = _ROW.pack(self.biases[i], self.multipliers[i], self.first[i], self.second[i])
-            rows += [header, weights.astype(np.int8).tobytes(), b"\0" * (len(weights) % 2)]
-        return b"".join(rows)
+        """By four units: of each bias, multiplier and shifts; then their weights, four of each in turn.
+
+        Units and inputs are padded to multiples of four with zeros, and with a second shift of 1. Weights of even
+        inputs have 128 added.
+        """
+        outputs, inputs = self.weights.shape
+        idle = -outputs % _BLOCK
+        scales = [_ROW.pack(*row) for row in zip(self.biases, self.multipliers, self.first, self.second, strict=True)]
+        scales += [_ROW.pack(0, 0, 0, 1)] * idle
+        weights = np.pad(self.weights, ((0, idle), (0, -inputs % _BLOCK)))
+        weights[:, ::2] += _OFFSET
+        parts = []
+        for i in range(0, len(weights), _BLOCK):
+            groups = weights[i : i + _BLOCK].reshape(_BLOCK, -1, _BLOCK).swapaxes(0, 1)
+            parts += [*scales[i : i + _BLOCK], (groups & 0xFF).astype(np.uint8).tobytes()]
+        return b"".join(parts)
+
+
+def _read_block(block: NDArray[np.uint8]) -> tuple[list[tuple[int, ...]], Int32]:
+    """Scales and weights, int32 [4, inputs padded], of four units."""
+    scales = list(_ROW.iter_unpack(block[: _BLOCK * _ROW.size].tobytes()))
+    groups = block[_BLOCK * _ROW.size :].reshape(-1, _BLOCK, _BLOCK)
+    weights = groups.swapaxes(0, 1).reshape(_BLOCK, -1).astype(np.int32)
+    weights[:, ::2] -= _OFFSET
+    weights[:, 1::2] -= 2 * (weights[:, 1::2] & 128)
+    return scales, weights
 
 
 def _read_layer(section: bytes | memoryview, at: int, inputs: int, outputs: int) -> tuple[Layer, int]:
     """The layer at that byte, and where the next one starts."""
-    length = _ROW.size + (inputs + 1) // 2 * 2
-    headers = np.array([_ROW.unpack_from(section, at + i * length) for i in range(outputs)], dtype=np.int32).T
-    rows = np.frombuffer(section, np.int8, outputs * length, at).reshape(outputs, length)
-    weights = rows[:, _ROW.size : _ROW.size + inputs].astype(np.int32)
-    return Layer(weights, *headers), at + outputs * length
+    blocks, length = -(-outputs // _BLOCK), _BLOCK * (_ROW.size + inputs + -inputs % _BLOCK)
+    data = np.frombuffer(section, np.uint8, blocks * length, at).reshape(blocks, length)
+    scales, weights = zip(*[_read_block(block) for block in data], strict=True)
+    rows = np.array([row for block in scales for row in block], dtype=np.int32)[:outputs]
+    return Layer(np.concatenate(weights)[:outputs, :inputs], *rows.T), at + blocks * length
 
 
 def _quantized(weights: Floats, steps: Floats, exact: Floats, inputs: Int32, units: Floats) -> Layer:
@@ -266,7 +288,7 @@ class Autoencoder(Family):
         """Read the section that ``parameters()`` wrote."""
         _, hidden, limit, reduce, gain = _HEADER.unpack_from(parameters, 0)
         sizes = [count, *struct.unpack_from(f"<{hidden}H", parameters, _HEADER.size), count]
-        at = _HEADER.size + 2 * hidden
+        at = _HEADER.size + 2 * (hidden + 1 - hidden % 2)
         layers = []
         for inputs, outputs in pairwise(sizes):
             layer, at = _read_layer(parameters, at, inputs, outputs)
@@ -274,10 +296,11 @@ class Autoencoder(Family):
         return cls(tuple(layers), limit, reduce, gain)
 
     def parameters(self) -> bytes:
-        """Count, hidden layers, limit, reduce, gain; widths of the hidden layers; the layers."""
+        """Count, hidden layers, limit, reduce, gain; widths of the hidden layers, and 0 after two; the layers."""
         hidden = self.settings["hidden"]
+        widths = (*hidden, 0) if len(hidden) % 2 == 0 else hidden
         header = _HEADER.pack(self.layers[0].weights.shape[1], len(hidden), self.limit, self.reduce, self.gain)
-        return header + struct.pack(f"<{len(hidden)}H", *hidden) + b"".join(layer.section() for layer in self.layers)
+        return header + struct.pack(f"<{len(widths)}H", *widths) + b"".join(layer.section() for layer in self.layers)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -174,11 +174,11 @@ class Member:
         return self.lines[np.searchsorted(self.lines[:, 0], score, side="right") - 1].T
 
     def section(self, count: int) -> bytes:
-        """The family's number, words of its section and of its room, lines; the section."""
+        """The family's number, words of its section and of its room, lines; the section, an even number of words."""
         own = self.family.parameters()
         room = board.module(self.family.number).Scorer(memoryview(own), count).room() - count
         header = struct.pack("<4H", self.family.number, len(own) // 2, room, len(self.lines))
-        return header + self.lines.astype("<i2").tobytes() + own
+        return header + self.lines.astype("<i2").tobytes() + own + b"\0" * (len(own) % 4)
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class Ensemble(Family):
             at += 8 + 8 * knots
             own = member_class(board.FAMILIES[family]).from_parameters(parameters[at : at + 2 * length], count)
             members.append(Member(own, lines))
-            at += 2 * length
+            at += 2 * (length + length % 2)
         return cls(tuple(members), count, reduce, gain)
 
     def parameters(self) -> bytes:

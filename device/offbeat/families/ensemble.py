@@ -2,7 +2,7 @@
 
 Parameter section, 16-bit words: members, count, reduce, gain; then for each member its family's number, words of its
 section, words of its room, lines; of each line of its map the score and the rank at which it begins, multiplier,
-shift; the member's section.
+shift; the member's section, and a zero where its words are odd.
 """
 
 import struct
@@ -40,7 +40,7 @@ def _check_member(parameters, at, count):
         return "the ensemble is cut short", at
     number, length, room, lines = struct.unpack_from("<4H", parameters, at)
     at += 8
-    end = at + 8 * lines + 2 * length
+    end = at + 8 * lines + 2 * (length + length % 2)
     if not 1 <= lines <= 16 or end > len(parameters):
         return "the ensemble is cut short, or a member's number of lines is out of range", at
     reason = _check_lines(parameters, at, lines)
@@ -51,7 +51,7 @@ def _check_member(parameters, at, count):
     family = module(number)
     if family is None:
         return "a member of the ensemble is of family %d, which this version does not have" % number, at
-    section = parameters[at + 8 * lines : end]
+    section = parameters[at + 8 * lines : at + 8 * lines + 2 * length]
     reason = family.check(section, count)
     if not reason and family.Scorer(section, count).room() != count + room:
         reason = "the room of a member of the ensemble is not what it needs"
@@ -86,8 +86,8 @@ class _Member:
         self.lines = array("h", bytes(parameters[at : at + 8 * lines]))
         self.last = 4 * lines - 4
         at += 8 * lines
-        self.end = at + 2 * length
-        self.scorer = module(number).Scorer(parameters[at : self.end], count)
+        self.end = at + 2 * (length + length % 2)
+        self.scorer = module(number).Scorer(parameters[at : at + 2 * length], count)
 
     def rank(self, score):
         lines = self.lines

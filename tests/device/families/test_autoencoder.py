@@ -95,7 +95,7 @@ def test_255_features_stay_in_range(seed: int) -> None:
 
 
 def sound() -> bytearray:
-    """The section of three features and hidden layers of 2 and 1: rows of 10 bytes from 14 on, then 8, then 8."""
+    """The section of three features and hidden layers of 2 and 1: scales from 16, 56 and 96 on, weights from 40, 80 and 120 on."""
     two, three = np.full(2, 9, dtype=np.int32), np.full(3, 9, dtype=np.int32)
     layers = (
         Layer(np.full((2, 3), 50, dtype=np.int32), 10 * two, 1000 * two, two, two),
@@ -125,16 +125,21 @@ HOSTILE = {
     "gain": (word(8, 32768), "autoencoder's scale"),
     "an empty layer": (word(10, 0), "too wide or empty"),
     "a wide layer": (word(12, 65), "too wide or empty"),
-    "one unit more": (word(10, 3), "wrong length"),
+    "a third width": (word(14, 1), "too wide or empty"),
+    "three units more": (word(10, 5), "wrong length"),
     "one word less": (lambda data: data.__delitem__(slice(-2, None)), "wrong length"),
-    "bias": (word(14, -32767), "weights of a unit of the autoencoder could overflow"),
-    "bias of either sign": (word(14, -32768), "weights of a unit of the autoencoder could overflow"),
-    "multiplier": (word(16, MOST_MULTIPLIER + 1), "scale of a unit"),
-    "first shift": (byte(18, 16), "scale of a unit"),
-    "no second shift": (byte(19, 0), "scale of a unit"),
-    "second shift": (byte(19, 25), "scale of a unit"),
-    "the zero at a row's end": (byte(23, 1), "do not end with a zero"),
-    "the zero at the last row's end": (byte(-1, 1), "do not end with a zero"),
+    "bias": (word(16, -32767), "weights of a unit of the autoencoder could overflow"),
+    "bias of either sign": (word(16, -32768), "weights of a unit of the autoencoder could overflow"),
+    "multiplier": (word(18, MOST_MULTIPLIER + 1), "scale of a unit"),
+    "first shift": (byte(20, 16), "scale of a unit"),
+    "no second shift": (byte(21, 0), "scale of a unit"),
+    "second shift": (byte(21, 25), "scale of a unit"),
+    "the zero at a row's end": (byte(43, 1), "do not end with zeros"),
+    "the zero at the last row's end": (byte(129, 1), "do not end with zeros"),
+    "the bias of a unit that fills up": (word(28, 1), "does something"),
+    "the shift of a unit that fills up": (byte(33, 0), "does something"),
+    "a weight of a unit that fills up": (byte(48, 129), "do not end with zeros"),
+    "the last weight of the last one": (byte(-1, 255), "do not end with zeros"),
 }
 
 
@@ -170,10 +175,10 @@ def test_the_kernel_agrees_as_machine_code(machine_code, seed: int, count: int) 
     family = make(rng, count)
     section = family.parameters()
     vector = vectors(rng, family)[int(rng.integers(8))]
-    room = autoencoder.Scorer(memoryview(section), count).room()
-    words = np.concatenate([vector, np.zeros(room - count)]).astype(np.int16)
+    scorer = autoencoder.Scorer(memoryview(section), count)
+    words = np.concatenate([vector, np.zeros(scorer.room() - count)]).astype(np.int16)
     parameters, buffer = machine_code.buffer(np.frombuffer(section, np.uint8).copy()), machine_code.buffer(words)
     expected = array("h", words.tolist())
-    distance = autoencoder_bytecode.reconstruction_error(section, expected)
-    assert machine_code.call("reconstruction_error", parameters, buffer) == distance
+    distance = autoencoder_bytecode.reconstruction_error(section, expected, scorer.second)
+    assert machine_code.call("reconstruction_error", parameters, buffer, scorer.second) == distance
     assert buffer.array().tolist() == expected.tolist()
