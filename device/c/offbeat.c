@@ -31,14 +31,68 @@ void offbeat_reset(offbeat_state *state)
     }
 }
 
+static int is_at_multiple(const void *address, uintptr_t of)
+{
+    return ((uintptr_t)address & (of - 1U)) == 0;
+}
+
+/* Whether each feature is one of this runtime's, of a channel that the model has and in a window that is long enough. */
+static int features_fit(const offbeat_model *model)
+{
+    uint8_t j;
+    ROLLED
+    for (j = 0; j < model->count; j++) {
+        const offbeat_feature *const feature = &model->features[j];
+        if (feature->kind > OFFBEAT_CHANGE || feature->channel >= model->channels) {
+            return 0;
+        }
+        if (feature->kind == OFFBEAT_BAND
+            && (model->sine == 0 || (model->window & (model->window - 1U)) != 0
+                || (uint32_t)feature->first + feature->bins > model->window / 2U)) {
+            return 0;
+        }
+        if (feature->kind == OFFBEAT_CORRELATION && feature->first >= model->channels) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int check_model(const offbeat_model *model)
+{
+    if (model->layout != OFFBEAT_LAYOUT) {
+        return OFFBEAT_OTHER_LAYOUT;
+    }
+    if (model->window < 8 || model->window > OFFBEAT_MAX_WINDOW || model->channels == 0 || model->count == 0
+        || model->features == 0 || model->scales == 0 || model->work < model->window || model->decision.k == 0
+        || model->decision.k > model->decision.n || model->decision.n > 16 || !features_fit(model)) {
+        return OFFBEAT_BAD_MODEL;
+    }
+    if (model->family == 0 || model->family->number != model->number) {
+        return OFFBEAT_OTHER_FAMILY;
+    }
+    if (!is_at_multiple(model->parameters, 4)) {
+        return OFFBEAT_MISALIGNED;
+    }
+    if (model->parameters == 0 || model->length < 5U
+        || !model->family->fits(model->parameters, model->length, model->count)) {
+        return OFFBEAT_WRONG_LENGTH;
+    }
+    return OFFBEAT_OK;
+}
+
 int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work, uint16_t work_length, int16_t *vector,
                  uint16_t vector_length)
 {
-    if (model->window < 8 || model->window > OFFBEAT_MAX_WINDOW || model->channels == 0 || model->count == 0) {
-        return OFFBEAT_BAD_MODEL;
+    const int error = model == 0 ? OFFBEAT_BAD_MODEL : check_model(model);
+    if (error != OFFBEAT_OK) {
+        return error;
     }
-    if (work_length < model->work || vector_length < words_of(model)) {
+    if (work == 0 || vector == 0 || work_length < model->work || vector_length < words_of(model)) {
         return OFFBEAT_TOO_SMALL;
+    }
+    if (!is_at_multiple(work, 2) || !is_at_multiple(vector, 2)) {
+        return OFFBEAT_MISALIGNED;
     }
     state->model = model;
     state->work = work + (((uintptr_t)work >> 1) & 1U); /* pairs of samples are read as words; model->work has one to spare */
@@ -65,6 +119,14 @@ const char *offbeat_error_text(int code)
         return "a buffer is smaller than the model needs";
     case OFFBEAT_SELF_TEST_FAILED:
         return "a golden window gave other numbers than the trainer found";
+    case OFFBEAT_OTHER_LAYOUT:
+        return "the model was exported for another version of the runtime: export it again";
+    case OFFBEAT_OTHER_FAMILY:
+        return "the model's family is not the one that its parameters are for";
+    case OFFBEAT_MISALIGNED:
+        return "parameters must lie at a multiple of 4 bytes, buffers at a multiple of 2";
+    case OFFBEAT_WRONG_LENGTH:
+        return "the model's parameters are cut short, too long or for another number of features";
     default:
         return "unknown error";
     }

@@ -35,7 +35,17 @@ enum {
     OFFBEAT_CHANGE = 9
 };
 
-enum { OFFBEAT_OK = 0, OFFBEAT_BAD_MODEL = 1, OFFBEAT_TOO_SMALL = 2, OFFBEAT_SELF_TEST_FAILED = 3 };
+/* What offbeat_init() and offbeat_self_test() return; offbeat_error_text() says it in words. */
+enum {
+    OFFBEAT_OK = 0,
+    OFFBEAT_BAD_MODEL = 1,        /* window, channels, features or decision out of range, or an array missing */
+    OFFBEAT_TOO_SMALL = 2,        /* a buffer of the caller's */
+    OFFBEAT_SELF_TEST_FAILED = 3, /* other numbers than the trainer's */
+    OFFBEAT_OTHER_LAYOUT = 4,     /* the model was exported for another version of this runtime */
+    OFFBEAT_OTHER_FAMILY = 5,     /* the family that the model names is not that of its parameters */
+    OFFBEAT_MISALIGNED = 6,       /* buffers: 2 bytes; parameters: 4 bytes */
+    OFFBEAT_WRONG_LENGTH = 7      /* the parameters are cut short or too long, or for another number of features */
+};
 
 /* One feature: kind and channel; of a band its first bin and number of bins, of a correlation the other channel in first,
  * of a change the samples on either side in first. */
@@ -62,11 +72,24 @@ typedef struct {
     uint16_t holdoff;
 } offbeat_decision;
 
+/* Before an array that must lie at a multiple of 4 bytes. */
+#if defined(__GNUC__)
+#define OFFBEAT_ALIGNED __attribute__((aligned(4)))
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define OFFBEAT_ALIGNED _Alignas(4)
+#else
+#define OFFBEAT_ALIGNED /* offbeat_init() says where a compiler does not do so by itself */
+#endif
+
 /* A model family: how a vector of standard scores becomes a score. The model names the one that it needs, so that
  * only that one is linked.
- * parameters: the section of the model file as words, in place; vector[count]: standard scores, Q7, within +-8191;
- * room: scratch that is zero after offbeat_init(), in which a family keeps what contribution() or its next score needs. */
+ * parameters: the section of the model file as words, in place, at a multiple of 4 bytes; vector[count]: standard scores,
+ * Q7, within +-8191, with the room behind them; room: scratch that is zero after offbeat_init(), in which a family keeps
+ * what contribution() or its next score needs. number: as in the model file. fits: whether parameters are so many words
+ * (at least 5) for count features. score: 0 to 32766. contribution: within +-32767. */
 typedef struct {
+    uint8_t number;
+    int (*fits)(const int16_t *parameters, uint32_t length, uint8_t count);
     int32_t (*score)(const int16_t *parameters, const int16_t *vector, int16_t *room, uint8_t count);
     int32_t (*contribution)(const int16_t *parameters, const int16_t *vector, const int16_t *room, uint8_t count,
                             uint8_t j);
@@ -98,7 +121,10 @@ typedef struct {
     const uint16_t *slew;      /* [count], of each feature's baseline, 2^-15 standard deviations a window; or NULL */
     offbeat_decision decision;
     const offbeat_family *family;
-    const int16_t *parameters; /* of the family, laid out as in the model file */
+    const int16_t *parameters; /* [length], of the family, laid out as in the model file */
+    uint32_t length;           /* words */
+    uint8_t number;            /* the family's, as in the model file */
+    uint8_t layout;            /* OFFBEAT_LAYOUT of the runtime that the model was exported for */
 } offbeat_model;
 
 /* Everything that changes between windows. One for each stream of samples; the model may be shared. */
@@ -115,10 +141,14 @@ typedef struct {
     int32_t log_steps;
 } offbeat_state;
 
-/* Prepare a state, without alarm. work_length (at least the model's work; of the words, one is for alignment) and vector_length (at least its features and
- * its family's room, and twice its features more where it has a slew) are in words of 16 bits; model.h has both as OFFBEAT_MODEL_WORK and OFFBEAT_MODEL_VECTOR. The buffers stay
- * in use as long as the state; work may serve something else between windows.
- * Returns OFFBEAT_OK, OFFBEAT_BAD_MODEL or OFFBEAT_TOO_SMALL. */
+/* Prepare a state, without alarm. work_length (at least the model's work; of the words, one is for
+ * alignment) and vector_length (at least its features and
+ * its family's room, and twice its features more where it has a slew) are in words of 16 bits; model.h has both as
+ * OFFBEAT_MODEL_WORK and OFFBEAT_MODEL_VECTOR. The buffers stay in use as long as the state; work may serve something else
+ * between windows.
+ * Returns OFFBEAT_OK, or another code and leaves the state as it is. What it checks: that model and runtime have the same
+ * layout and family, that the parameters are aligned and as long as the family needs for that many features, that window,
+ * channels and features go together, and the buffers. */
 int offbeat_init(offbeat_state *state, const offbeat_model *model, int16_t *work, uint16_t work_length, int16_t *vector,
                  uint16_t vector_length);
 

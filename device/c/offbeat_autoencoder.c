@@ -35,12 +35,6 @@ static offbeat_input *second_place(const int16_t *parameters, const int16_t *roo
     return first_place(room) + fours(most);
 }
 
-/* A standard score as the first layer's input. */
-static int32_t input(int32_t score)
-{
-    return offbeat_clamp_127((score + 4) >> 3);
-}
-
 /* Quantizes the standard scores; returns where the first layer's sums start. Those of the last four that are none are words
  * of the room behind the scores: whatever they hold, their weights are zero. */
 static int32_t quantize(const int16_t *vector, int32_t count, offbeat_input *inputs)
@@ -49,10 +43,10 @@ static int32_t quantize(const int16_t *vector, int32_t count, offbeat_input *inp
     ROLLED
     for (; count > 0; count -= 4) {
         int32_t x[4];
-        x[0] = input(vector[0]);
-        x[1] = input(vector[1]);
-        x[2] = input(vector[2]);
-        x[3] = input(vector[3]);
+        x[0] = offbeat_quantized(vector[0]);
+        x[1] = offbeat_quantized(vector[1]);
+        x[2] = offbeat_quantized(vector[2]);
+        x[3] = offbeat_quantized(vector[3]);
         start += offbeat_pack_inputs(&inputs, x);
         vector += 4;
     }
@@ -123,4 +117,22 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return offbeat_scaled(errors[j] * errors[j], parameters[REDUCE], parameters[GAIN]);
 }
 
-const offbeat_family offbeat_autoencoder = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    const uint32_t hidden = (uint16_t)parameters[HIDDEN];
+    uint32_t at = WIDTHS + (hidden | 1U);
+    int32_t columns = fours(count);
+    uint32_t i;
+    if (parameters[0] != count || hidden == 0 || hidden > 3U || length < at) {
+        return 0;
+    }
+    ROLLED
+    for (i = 0; i <= hidden; i++) {
+        const int32_t units = fours(i < hidden ? (uint16_t)parameters[WIDTHS + i] : count);
+        at += (uint32_t)(units * 3 + units * columns / 2);
+        columns = units;
+    }
+    return at == length;
+}
+
+const offbeat_family offbeat_autoencoder = {7, fits, score, contribution};

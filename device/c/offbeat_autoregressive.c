@@ -144,4 +144,10 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return room[COUNTING] == j + 1 ? offbeat_scaled(part * part, parameters[CUSUM_REDUCE], parameters[CUSUM_GAIN]) : 0;
 }
 
-const offbeat_family offbeat_autoregressive = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    const uint32_t lags = (uint16_t)parameters[LAGS];
+    return parameters[0] == count && length == ROWS + count * (WEIGHTS + lags * count);
+}
+
+const offbeat_family offbeat_autoregressive = {8, fits, score, contribution};

@@ -10,17 +10,17 @@
 
 #include "offbeat_internal.h"
 
-#if defined(__ARM_FEATURE_SAT) && !defined(OFFBEAT_PLAIN)
-#include <arm_acle.h>
-#endif
-
 #if defined(__thumb__) && !defined(OFFBEAT_PLAIN)
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED)
 #define OFFBEAT_DSP 1
+#include <arm_acle.h>
 #elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
 #define OFFBEAT_ARMV6M 1
 #elif defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__) || defined(__ARM_ARCH_8M_MAIN__)
 #define OFFBEAT_ARMV7M 1
+#endif
+#if defined(OFFBEAT_DSP) || defined(OFFBEAT_ARMV7M)
+#define OFFBEAT_SATURATES 1
 #endif
 #endif
 
@@ -126,8 +126,9 @@ const int16_t *offbeat_layer(const int16_t *block, const offbeat_input *inputs, 
 /* What a hidden unit gives: 0 to 127. */
 static inline int32_t offbeat_activation(int32_t value)
 {
-#if defined(__ARM_FEATURE_SAT) && !defined(OFFBEAT_PLAIN)
-    return (int32_t)__usat(value, 7);
+#ifdef OFFBEAT_SATURATES
+    __asm__("usat %0, #7, %0" : "+r"(value));
+    return value;
 #else
     if (value < 0) {
         return 0;
@@ -136,14 +137,15 @@ static inline int32_t offbeat_activation(int32_t value)
 #endif
 }
 
-/* Saturate to -127 .. 127. */
-static inline int32_t offbeat_clamp_127(int32_t value)
+/* A standard score (Q7) as an input: Q4, rounded, saturated to -127 .. 127. */
+static inline int32_t offbeat_quantized(int32_t score)
 {
-#if defined(__ARM_FEATURE_SAT) && !defined(OFFBEAT_PLAIN)
-    value = __ssat(value, 8);
+#ifdef OFFBEAT_SATURATES
+    int32_t value;
+    __asm__("ssat %0, #8, %1, asr #3" : "=r"(value) : "r"(score + 4));
     return value < -127 ? -127 : value;
 #else
-    return offbeat_clamp(value, 127);
+    return offbeat_clamp((score + 4) >> 3, 127);
 #endif
 }
 

@@ -144,4 +144,21 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return value < 0 ? -(int32_t)size : (int32_t)size;
 }
 
-const offbeat_family offbeat_ensemble = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    uint32_t at = FIRST_MEMBER;
+    int32_t left;
+    for (left = parameters[MEMBERS]; left > 0 && at + LINES < length; left--) {
+        const int16_t *const block = parameters + at;
+        const offbeat_family *const family = member(block[NUMBER]);
+        const uint32_t own = (uint16_t)block[LENGTH];
+        const uint32_t end = (uint32_t)(after(block) - parameters);
+        if (family == 0 || own < 5U || end > length || !family->fits(section_of(block), own, count)) {
+            return 0;
+        }
+        at = end;
+    }
+    return parameters[1] == count && left == 0 && at == length;
+}
+
+const offbeat_family offbeat_ensemble = {9, fits, score, contribution};

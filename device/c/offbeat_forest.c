@@ -139,4 +139,14 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return offbeat_signed_scaled(part + rest / count, parameters[REDUCE], parameters[GAIN]);
 }
 
-const offbeat_family offbeat_forest = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    uint32_t at = BOUNDS + 2U * count;
+    int32_t left;
+    for (left = parameters[TREES]; left > 0 && at < length; left--) {
+        at += 3U * (uint16_t)parameters[at] - 1U;
+    }
+    return parameters[1] == count && left == 0 && at == length;
+}
+
+const offbeat_family offbeat_forest = {5, fits, score, contribution};

@@ -37,4 +37,10 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return offbeat_signed_scaled(vector[j] * offbeat_clamp(back, 32767), parameters[2], parameters[3]);
 }
 
-const offbeat_family offbeat_gaussian = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    const uint32_t n = count;
+    return parameters[0] == count && length == 4U + (n + 3U) / 4U * 2U + n * (n + 1U) / 2U;
+}
+
+const offbeat_family offbeat_gaussian = {1, fits, score, contribution};

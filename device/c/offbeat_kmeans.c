@@ -38,4 +38,10 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return offbeat_scaled(x * x, parameters[2 + 2 * room[0]], parameters[3 + 2 * room[0]]);
 }
 
-const offbeat_family offbeat_kmeans = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    const uint32_t clusters = (uint16_t)parameters[0];
+    return parameters[1] == count && length == 2U + clusters * (2U + count);
+}
+
+const offbeat_family offbeat_kmeans = {2, fits, score, contribution};

@@ -133,4 +133,10 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return offbeat_signed_scaled(part + offset_of(block) / count, parameters[REDUCE], parameters[GAIN]);
 }
 
-const offbeat_family offbeat_mixture = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    return parameters[1] == count && length > BLOCKS
+           && length == (uint32_t)(block_of(parameters, count, parameters[COMPONENTS]) - parameters);
+}
+
+const offbeat_family offbeat_mixture = {3, fits, score, contribution};

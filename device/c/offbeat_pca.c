@@ -117,4 +117,10 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return parameters[SUM] ? inside + outside : inside;
 }
 
-const offbeat_family offbeat_pca = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    const uint32_t components = (uint16_t)parameters[COMPONENTS];
+    return parameters[1] == count && length == DEVIATIONS + components * (2U + count);
+}
+
+const offbeat_family offbeat_pca = {4, fits, score, contribution};

@@ -162,4 +162,10 @@ static int32_t contribution(const int16_t *parameters, const int16_t *vector, co
     return total == 0 ? 0 : (room[1] * own + (total >> 1)) / total;
 }
 
-const offbeat_family offbeat_prototypes = {score, contribution};
+static int fits(const int16_t *parameters, uint32_t length, uint8_t count)
+{
+    const uint32_t rows = (uint32_t)(uint16_t)parameters[PROTOTYPES] + 1U;
+    return parameters[1] == count && length == (uint32_t)(steps_of(parameters) - parameters) + rows * ((count + 1U) / 2U);
+}
+
+const offbeat_family offbeat_prototypes = {6, fits, score, contribution};

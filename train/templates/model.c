@@ -34,7 +34,7 @@ static const uint16_t slew[] = {
 
 {% endif %}
 /* {{ family }}, laid out as in the model file. */
-static const int16_t parameters[] = {
+OFFBEAT_ALIGNED static const int16_t parameters[] = {
 {{ parameters | wrapped }}
 };
 
@@ -54,7 +54,10 @@ const offbeat_model offbeat_the_model = {
     {{ "slew" if slew else "NULL" }},
     {{ "{" }}{{ decision.k }}, {{ decision.n }}, {{ decision.release }}, {{ decision.holdoff }}},
     &offbeat_{{ family }},
-    parameters
+    parameters,
+    {{ parameters | length }},
+    {{ model.family }},
+    1 /* the layout of this file, which the runtime compares with its own */
 };
 
 #ifdef OFFBEAT_NAMES
