@@ -19,7 +19,6 @@ else:
 _LARGEST = 0x3FFFFFFF
 
 
-
 def _fours(count):
     return (count + 3) // 4 * 4
 
