@@ -1,4 +1,4 @@
-"""The families in C: every path of theirs on the cores that have it, what offbeat_init() refuses, and what compilers say."""
+"""The families in C: every path on the cores that have it, what offbeat_init() refuses, what compilers say."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ int main(void)
     check("little room", offbeat_init(&state, &offbeat_the_model, work, OFFBEAT_MODEL_WORK, vector,
                                       OFFBEAT_MODEL_VECTOR - 1));
     check("no work", offbeat_init(&state, &offbeat_the_model, 0, OFFBEAT_MODEL_WORK, vector, OFFBEAT_MODEL_VECTOR));
-    check("odd work", offbeat_init(&state, &offbeat_the_model, (int16_t *)((char *)work + 1), OFFBEAT_MODEL_WORK, vector,
-                                   OFFBEAT_MODEL_VECTOR));
+    check("odd work", offbeat_init(&state, &offbeat_the_model, (int16_t *)((char *)work + 1), OFFBEAT_MODEL_WORK,
+                                   vector, OFFBEAT_MODEL_VECTOR));
     return 0;
 }
 """

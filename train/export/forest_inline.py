@@ -1,7 +1,7 @@
 """A forest's trees as C code: comparisons with constants instead of a walk through a table.
 
-Faster than the table and, where code memory is what is short, larger: a node takes 8 to 14 bytes instead of 4. The score
-is the same to the bit; contributions still read the table.
+Faster than the table and larger: a node takes 8 to 14 bytes instead of 4. The score is the same to the bit;
+contributions still read the table.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Squared error of what a small int8 network reconstructs. Arithmetic: docs/pipeline.md.
 
-Parameter section, 16-bit words: count, hidden layers, limit of an error, reduce, gain; width of each hidden layer, and 0
+Parameter section, 16-bit words: count, hidden layers, limit of an error, reduce, gain; widths of hidden layers, and 0
 after two; then for each layer, the last one of `count` units, by four units: of each bias, multiplier, shifts (uint8,
 the first one in the low byte); their weights, four of each in turn, of even inputs uint8 with 128 added, of odd ones
 int8. Units and inputs are padded to multiples of four with zeros; a unit that fills up has a second shift of 1.
@@ -48,7 +48,7 @@ def _check_scale(parameters, at):
 
 
 def _check_row(parameters, scale, at, inputs, columns):
-    """Reason or "" for the weights from byte `at` on of the unit whose scale is at byte `scale`: zeros from `inputs` on."""
+    """Reason or "" for the weights from byte `at` on of the unit with its scale at byte `scale`."""
     total = 0
     for i in range(columns):
         weight = parameters[at + i % 4 + i // 4 * 16]

@@ -95,7 +95,7 @@ def test_255_features_stay_in_range(seed: int) -> None:
 
 
 def sound() -> bytearray:
-    """The section of three features and hidden layers of 2 and 1: scales from 16, 56 and 96 on, weights from 40, 80 and 120 on."""
+    """Three features, hidden layers of 2 and 1: scales from 16, 56 and 96 on, weights from 40, 80 and 120 on."""
     two, three = np.full(2, 9, dtype=np.int32), np.full(3, 9, dtype=np.int32)
     layers = (
         Layer(np.full((2, 3), 50, dtype=np.int32), 10 * two, 1000 * two, two, two),

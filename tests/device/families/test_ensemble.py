@@ -103,8 +103,8 @@ def sound() -> bytearray:
     return bytearray(Ensemble(members, 2, 3, 20000).parameters())
 
 
-# Words 4 to 7: number, length, room, lines of the first member; 8 to 15 its lines; from 16 on its section, with a zero behind. Then the
-# same of the second one.
+# Words 4 to 7: number, length, room, lines of the first member; 8 to 15 its lines; from 16 on its section, with a zero
+# behind. Then the same of the second one.
 _SECOND = 2 * (16 + 10)
 
 
