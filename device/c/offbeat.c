@@ -60,8 +60,8 @@ static int features_fit(const offbeat_model *model)
 
 static int check_model(const offbeat_model *model)
 {
-    if (model->layout != OFFBEAT_LAYOUT) {
-        return OFFBEAT_OTHER_LAYOUT;
+    if (model->format != OFFBEAT_FORMAT) {
+        return OFFBEAT_OTHER_FORMAT;
     }
     if (model->window < 8 || model->window > OFFBEAT_MAX_WINDOW || model->channels == 0 || model->count == 0
         || model->features == 0 || model->scales == 0 || model->work < model->window || model->decision.k == 0
@@ -119,7 +119,7 @@ const char *offbeat_error_text(int code)
         return "a buffer is smaller than the model needs";
     case OFFBEAT_SELF_TEST_FAILED:
         return "a golden window gave other numbers than the trainer found";
-    case OFFBEAT_OTHER_LAYOUT:
+    case OFFBEAT_OTHER_FORMAT:
         return "the model was exported for another version of the runtime: export it again";
     case OFFBEAT_OTHER_FAMILY:
         return "the model's family is not the one that its parameters are for";

@@ -18,7 +18,7 @@ extern "C" {
 typedef char offbeat_right_shift_must_be_arithmetic[((-3) >> 1) == -2 ? 1 : -1];
 typedef char offbeat_conversion_must_keep_the_bits[(int32_t)UINT32_C(0xFFFFFFFF) == -1 ? 1 : -1];
 
-#define OFFBEAT_FORMAT 2 /* of the arithmetic: a model's arrays made for another one are refused by their header */
+#define OFFBEAT_FORMAT 2 /* of the arithmetic and of the arrays: a model made for another one is refused */
 #define OFFBEAT_THRESHOLD 256 /* score at and above which a window exceeds, for every family */
 #define OFFBEAT_MAX_WINDOW 1024
 
@@ -41,7 +41,7 @@ enum {
     OFFBEAT_BAD_MODEL = 1,        /* window, channels, features or decision out of range, or an array missing */
     OFFBEAT_TOO_SMALL = 2,        /* a buffer of the caller's */
     OFFBEAT_SELF_TEST_FAILED = 3, /* other numbers than the trainer's */
-    OFFBEAT_OTHER_LAYOUT = 4,     /* the model was exported for another version of this runtime */
+    OFFBEAT_OTHER_FORMAT = 4,     /* the model was exported for another version of this runtime */
     OFFBEAT_OTHER_FAMILY = 5,     /* the family that the model names is not that of its parameters */
     OFFBEAT_MISALIGNED = 6,       /* buffers: 2 bytes; parameters: 4 bytes */
     OFFBEAT_WRONG_LENGTH = 7      /* the parameters are cut short or too long, or for another number of features */
@@ -124,7 +124,7 @@ typedef struct {
     const int16_t *parameters; /* [length], of the family, laid out as in the model file */
     uint32_t length;           /* words */
     uint8_t number;            /* the family's, as in the model file */
-    uint8_t layout;            /* OFFBEAT_LAYOUT of the runtime that the model was exported for */
+    uint8_t format;            /* OFFBEAT_FORMAT of the runtime that the model was exported for */
 } offbeat_model;
 
 /* Everything that changes between windows. One for each stream of samples; the model may be shared. */

@@ -10,11 +10,7 @@
 enum { HIDDEN = 1, LIMIT = 2, REDUCE = 3, GAIN = 4, WIDTHS = 5 };
 
 /* An error, in the place of numbers of 32 bits. */
-#ifdef __GNUC__
-typedef int16_t __attribute__((may_alias)) offbeat_error;
-#else
-typedef int16_t offbeat_error;
-#endif
+typedef int16_t OFFBEAT_MAY_ALIAS offbeat_error;
 
 static int32_t fours(int32_t count)
 {

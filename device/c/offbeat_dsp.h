@@ -11,8 +11,7 @@
 #include "offbeat_internal.h"
 
 #if defined(__thumb__) && !defined(OFFBEAT_PLAIN)
-#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED)
-#define OFFBEAT_DSP 1
+#if defined(OFFBEAT_DSP)
 #include <arm_acle.h>
 #elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
 #define OFFBEAT_ARMV6M 1
@@ -26,7 +25,7 @@
 
 #ifdef OFFBEAT_DSP
 /* Two words wherever they lie. */
-typedef struct __attribute__((packed, may_alias)) {
+typedef struct OFFBEAT_UNALIGNED {
     int32_t both;
 } offbeat_pair;
 
@@ -109,11 +108,7 @@ int32_t offbeat_mahalanobis(const offbeat_triangle *triangle, const int16_t *vec
                             int32_t best);
 
 /* An input of a layer, in room that is words otherwise. */
-#ifdef __GNUC__
-typedef int32_t __attribute__((may_alias)) offbeat_input;
-#else
-typedef int32_t offbeat_input;
-#endif
+typedef int32_t OFFBEAT_MAY_ALIAS offbeat_input;
 
 /* A layer of int8 weights, as offbeat_dense.c says: by four units, of each bias, multiplier, shifts (the first one in the
  * low byte), then their weights. Returns where the layer ends. outputs: int32 [count rounded up to a multiple of 4], what

@@ -11,9 +11,11 @@
 #define ROLLED
 #endif
 
-/* Where the core has DSP instructions and the compiler takes GNU's inline assembly; the results are the same bits. */
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__)
-#define OFFBEAT_DSP
+/* Where the core has DSP instructions and the compiler takes GNU's inline assembly; the results are the same bits.
+ * OFFBEAT_PLAIN, defined for all files, leaves only the plain C. */
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED) && defined(__thumb2__) && defined(__GNUC__) \
+    && !defined(OFFBEAT_PLAIN)
+#define OFFBEAT_DSP 1
 #endif
 
 /* Cortex-M0: eight registers for most instructions, and no load that extends a sign and has its offset within it. */
@@ -34,6 +36,15 @@
 #define APART __attribute__((noinline))
 #else
 #define APART
+#endif
+
+/* In a type: what lies in the place of another type, and wherever it lies. */
+#ifdef __GNUC__
+#define OFFBEAT_MAY_ALIAS __attribute__((may_alias))
+#define OFFBEAT_UNALIGNED __attribute__((packed, may_alias))
+#else
+#define OFFBEAT_MAY_ALIAS
+#define OFFBEAT_UNALIGNED
 #endif
 
 /* Two samples, or a complex point, read and written as one word: work[2k] in the low half, work[2k + 1] in the high one.

@@ -6,7 +6,7 @@ int32_t offbeat_product(const int16_t *row, const int16_t *vector, int32_t count
     return (int32_t)(uint32_t)offbeat_products(row, row, vector, count);
 }
 
-OFFBEAT_APART offbeat_sums offbeat_products(const int16_t *row, const int16_t *next, const int16_t *vector, int32_t count)
+APART offbeat_sums offbeat_products(const int16_t *row, const int16_t *next, const int16_t *vector, int32_t count)
 {
     int32_t first = 0;
     int32_t second = 0;

@@ -82,7 +82,7 @@ int main(void)
     other.number++;
     TRY("as it is", (void)0);
     check("no model", start(0));
-    TRY("another layout", m.layout++);
+    TRY("another format", m.format++);
     TRY("another window", m.window = 4);
     TRY("a longer window than work", m.window = 1024);
     TRY("no channels", m.channels = 0);
@@ -127,7 +127,7 @@ ASTRAY = "parameters must lie at a multiple of 4 bytes"
 REFUSED = {
     "as it is": "ok",
     "no model": BAD,
-    "another layout": "the model was exported for another version of the runtime",
+    "another format": "the model was exported for another version of the runtime",
     "another window": BAD,
     "a longer window than work": BAD,
     "no channels": BAD,

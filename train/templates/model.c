@@ -57,7 +57,7 @@ const offbeat_model offbeat_the_model = {
     parameters,
     {{ parameters | length }},
     {{ model.family }},
-    1 /* the layout of this file, which the runtime compares with its own */
+    {{ format }} /* of the arithmetic and of this file, which the runtime compares with its own */
 };
 
 #ifdef OFFBEAT_NAMES
