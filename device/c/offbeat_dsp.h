@@ -27,16 +27,16 @@
 /* Two words wherever they lie. */
 typedef struct OFFBEAT_UNALIGNED {
     int32_t both;
-} offbeat_pair;
+} offbeat_two_words;
 
 static inline int32_t offbeat_pair_at(const int16_t *words)
 {
-    return ((const offbeat_pair *)(const void *)words)->both;
+    return ((const offbeat_two_words *)(const void *)words)->both;
 }
 
 static inline void offbeat_set_pair(int16_t *words, int32_t both)
 {
-    ((offbeat_pair *)(void *)words)->both = both;
+    ((offbeat_two_words *)(void *)words)->both = both;
 }
 
 /* Adds to *first and *second the products of `pairs` (at least 1) pairs of words of the vector with those of two rows. */

@@ -33,6 +33,13 @@ def test_every_family_on_every_core(family: str, core: str) -> None:
     assert 0 < found.stack < 600
 
 
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "cortex-m4"])
+@pytest.mark.parametrize(("family", "seed"), [("autoencoder", 3), ("gaussian", 3), ("mixture", 40), ("pca", 41)])
+def test_loops_that_take_two_at_once_meet_odd_and_even_numbers_of_features(family: str, seed: int, core: str) -> None:
+    case = make_case(family, 16, 2, seed, most=24)
+    assert measure(case.data, build_firmware(case.data, MCUS[core]), windows_for(case)).windows == len(SHAPES)
+
+
 @pytest.mark.parametrize("core", DEFAULT_MCUS)
 def test_a_window_that_wraps_around_in_its_ring(core: str) -> None:
     case = make_case("gaussian", 128, 3, seed=39, most=24)
