@@ -18,7 +18,7 @@ from offbeat.train.profile import toolchain_missing
 from . import micropython, mlperf, ours, peers
 from .build import CORES
 from .plot import save_plot
-from .programs import measured
+from .programs import Program, measured
 from .rows import Row
 from .svm_code import VECTORS
 from .tables import document
@@ -38,9 +38,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rows(cores: list[str]) -> list[Row]:
+def _rows(cores: list[str], programs: list[Program]) -> list[Row]:
     found: list[Row] = []
-    programs = peers.programs(data(), _report)
     for core in cores:
         found += ours.rows(core, _report)
         found += [mlperf.row(core), micropython.row(core)]
@@ -62,9 +61,12 @@ def main() -> int:
             raise InputError(f"--cores {unknown[0]} is none of the benchmark's; choose among {', '.join(CORES)}")
         if missing := toolchain_missing():
             raise InputError(f"this needs {' and '.join(missing)}; pip install 'offbeat[bench]'")
-        rows = _rows(cores)
+        programs, absent = peers.programs(data())
+        for text in absent:
+            _report(f"no rows of {text}")
+        rows = _rows(cores, programs)
         arguments.docs.mkdir(parents=True, exist_ok=True)
-        page = document(rows, peers.versions(), len(data().test), VECTORS)
+        page = document(rows, peers.versions(), absent, len(data().test), VECTORS)
         save_plot(rows, arguments.docs / "results-device.png")
         write_atomically(arguments.docs / "results-device.md", page)
     except OffbeatError as error:

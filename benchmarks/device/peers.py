@@ -35,18 +35,19 @@ def versions() -> list[str]:
     return [*found, f"cmsisdsp {cmsis_code.VERSION} (source package)"]
 
 
-def programs(known: Data, report: Callable[[str], None]) -> list[Program]:
-    """Every peer's programs. Of a peer that is not installed, or fails, report() is told why."""
+def programs(known: Data) -> tuple[list[Program], list[str]]:
+    """Every peer's programs; and of each peer that is not installed or fails, why it has none."""
     found: list[Program] = []
+    absent: list[str] = []
     for name, packages, make in _MAKERS:
         missing = [package for package in packages if find_spec(package) is None]
         if missing:
-            report(f"{name}: no rows, {' and '.join(missing)} not installed; pip install 'offbeat[bench]'")
+            absent.append(f"{name}, because {' and '.join(missing)} is not installed (pip install 'offbeat[bench]')")
             continue
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found += make(known)
-        except OffbeatError as error:
-            report(f"{name}: no rows, {error}")
-    return found
+        except (ImportError, OffbeatError) as error:  # emlearn 0.23 imports distutils, gone from Python 3.12
+            absent.append(f"{name}, because {error}")
+    return found, absent

@@ -88,15 +88,22 @@ def _level(result: Result) -> str:
     )
 
 
-def document(rows: Sequence[Row], versions: Sequence[str], tested: int, vectors: int) -> str:
-    """The whole page."""
+def document(rows: Sequence[Row], versions: Sequence[str], absent: Sequence[str], tested: int, vectors: int) -> str:
+    """The whole page. absent: which peers there are no rows of, and why; tested: windows; vectors: of the prototypes."""
     held = results(rows)
     head = _HEAD.format(
         emulator=emulator(), compiler=compiler(), gcc=gcc_version() or "Arm's GCC (not installed here)",
         tested=tested, versions=", ".join(versions), vectors=vectors,
     )  # fmt: skip
     reached = sum(result.reached for result in held)
-    lines = [head, "## Levels", "", f"{reached} of {len(held)} reached.", ""]
+    lines = [
+        head,
+        *(f"Not in this run: {text}.\n" for text in absent),
+        "## Levels",
+        "",
+        f"{reached} of {len(held)} reached.",
+        "",
+    ]
     lines += ["| work | quantity | core | at most | found | |", "|---|---|---|--:|--:|---|"]
     order = {work: at for at, work in enumerate(dict.fromkeys(result.work for result in held))}
     lines += [_level(r) for r in sorted(held, key=lambda r: (order[r.work], r.quantity, CORES.index(r.core)))]

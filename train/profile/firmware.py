@@ -63,8 +63,8 @@ class Function:
 class Firmware:
     """A model compiled for a core.
 
-    segments: (address, bytes) of what memory holds after a reset; symbols: addresses by name; functions: offbeat's and the
-    compiler's library's, by address; sections: bytes by name: .text, .rodata, .data and .bss are offbeat's,
+    segments: (address, bytes) of what memory holds after a reset; symbols: addresses by name; functions: offbeat's and
+    the compiler's library's, by address; sections: bytes by name: .text, .rodata, .data and .bss are offbeat's,
     .buffers what a firmware gives it (state, work, vector, features), .samples the ring of a window and a hop,
     .helpers the compiler's own library; code: (start, end) of the addresses whose instructions are counted.
     """
