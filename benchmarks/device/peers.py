@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -45,7 +47,8 @@ def programs(known: Data) -> tuple[list[Program], list[str]]:
             absent.append(f"{name}, because {' and '.join(missing)} is not installed (pip install 'offbeat[bench]')")
             continue
         try:
-            with warnings.catch_warnings():
+            # emlearn compiles for the host as well, into a folder tmp of wherever it is
+            with tempfile.TemporaryDirectory() as temporary, contextlib.chdir(temporary), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found += make(known)
         except (ImportError, OffbeatError) as error:  # emlearn 0.23 imports distutils, gone from Python 3.12
