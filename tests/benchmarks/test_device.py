@@ -87,6 +87,6 @@ def test_the_page_says_what_there_is_no_number_for() -> None:
         Row("gaussian", OURS, "cortex-m0", 3_000, 900),
         Row("gaussian", "emlearn", "cortex-m0", failure="not installed"),
     ]
-    page = document(rows, ["emlearn not installed"], 4, 32)
+    page = document(rows, ["emlearn not installed"], ["emlearn: no rows"], 4, 32)
     assert "| cortex-m0 | offbeat | 3,000 |" in page and "No number: emlearn (cortex-m0): not installed." in page
     assert "emlearn: no rows" in page
