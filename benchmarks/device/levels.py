@@ -88,7 +88,9 @@ def _against_emlearn(found: _Found, position: int, core: str) -> list[Result]:
         least = min(_EMLEARN_GCC[work][position], peer.instructions) if peer else _EMLEARN_GCC[work][position]
         share = shares[position]
         value = row.instructions if row else None
-        given.append(Result(work, f"instructions, 1/{share} of emlearn", core, least / share, value))
+        given.append(
+            Result(work, f"instructions, 1/{share} of emlearn", core, least / share, value, found.why(work, OURS, core))
+        )
         if peer and peer.flash:
             given.append(Result(work, "flash, 1/4 of emlearn", core, peer.flash / 4, row.flash if row else None))
     row, peer = found.row("forest of 20", f"{OURS}, table", core), found.row("forest of 20", "emlearn, table", core)
