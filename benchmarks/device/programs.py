@@ -48,7 +48,8 @@ class Program:
     code: text that defines peer_start() and peer_run(input, output); inputs: [T, n], each row in the type that the code
     takes; expected: float64 [T, m], what its Python original finds; tolerance: the largest difference, relative to the
     largest size of what is expected; result: the type of the output; samples: whether the input is the ring of samples
-    that any firmware has, which is not counted as RAM; files: more source files, as they are; plus: C++.
+    that any firmware has, which is not counted as RAM; files: more source files, as they are; plus: C++; slow:
+    takes minutes in the emulator, so that it is compiled by the last of the compilers only.
     """
 
     work: str
@@ -63,6 +64,7 @@ class Program:
     include: Sequence[Path] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    slow: bool = False
 
     def sources(self) -> dict[str, str]:
         """Text of every file by its name."""
@@ -78,7 +80,7 @@ class Program:
 def measured(program: Program, core: str) -> Row:
     """The program on a core, by the compiler with which it takes fewer instructions; a row that says why not where its
     results are not those of its original or it cannot be built."""
-    rows = [_with(program, core, compiler) for compiler in compilers()]
+    rows = [_with(program, core, compiler) for compiler in compilers()[-1 if program.slow else 0 :]]
     right = [row for row in rows if not row.failure]
     return min(right, key=lambda row: row.instructions) if right else rows[0]
 

@@ -26,7 +26,11 @@ def peers(known: Data) -> list[Program]:
     code = m2cgen.export_to_c(model) + "void peer_start(void) {}\n"
     code += "void peer_run(const double *input, float *output) { *output = (float)score((double *)input); }\n"
     decision = model.decision_function(test)[:, None]
-    found = [Program(name, "m2cgen", code, test[-1:].astype("<f8"), decision[-1:], note=f"double, {vectors} vectors")]
+    found = [
+        Program(
+            name, "m2cgen", code, test[-1:].astype("<f8"), decision[-1:], slow=True, note=f"double, {vectors} vectors"
+        )
+    ]
     code = "#include <stdint.h>\n#include <math.h>\n#define UNUSED(x)\n"
     code += micromlgen.port(model).replace("<cstdarg>", "<stdarg.h>")
     code += 'static Eloquent::ML::Port::OneClassSVM svm;\nextern "C" { void peer_start(void) {}\n'

@@ -21,7 +21,8 @@ runs both over the same windows in an emulator and counts the instructions. Noth
 and constants, with the compiler's own library as far as it is called. RAM: variables, buffers and the deepest stack,
 without the ring of samples, which any firmware has. Of {tested} test windows the one that takes the most counts.
 
-**On what.** {emulator}; offbeat compiled by {compiler} `-O2`, the others by that and by {gcc}, and the better of both counts.
+**On what.** {emulator}; offbeat compiled by {compiler} `-O2`, the others by that and by {gcc}, and the better of both counts
+(m2cgen's one-class SVM, slow to run: by the last one only).
 The Cortex-M4 has its floating-point unit, used by whoever computes in floats; on the M0 and M3 floats are the
 compiler's library.
 
