@@ -29,13 +29,18 @@ _WORTH_PROCESSES = 4  # candidates: with fewer, starting processes takes longer 
 
 @dataclass(frozen=True)
 class Preference:
-    """Which of the families that find about as much is taken. order: the first of them; tolerance: AUROC below the best
-    that still counts as as much."""
+    """Which of the families that find about as much is taken.
+
+    order: the first of them; tolerance: AUROC below the best that still counts as as much; fewer: share of the injected
+    faults that it may find less than the best of these at its own threshold, as a family that ranks faults as well and
+    yet puts its threshold beyond them is of no use.
+    """
 
     order: tuple[str, ...] = (
         "gaussian", "pca", "kmeans", "mixture", "prototypes", "forest", "autoregressive", "autoencoder", "ensemble",
     )  # fmt: skip
     tolerance: float = 0.005
+    fewer: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,8 @@ def _best(candidates: Sequence[Candidate], preference: Preference) -> Candidate:
     of_set = [candidate for candidate in candidates if candidate.plan.name == most.plan.name]
     best = max(candidate.quality for candidate in of_set)
     equal = [candidate for candidate in of_set if candidate.quality >= best - preference.tolerance]
+    most_found = max(candidate.mean_detected for candidate in equal)
+    equal = [candidate for candidate in equal if candidate.mean_detected >= most_found - preference.fewer]
     return min(equal, key=lambda candidate: (preference.order.index(candidate.family.name), -candidate.quality))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from offbeat.train.boards import BOARDS, Limits, board_named, limits_of
 from offbeat.train.cost import cost_of
 from offbeat.train.errors import InputError
+from offbeat.train.families import FAMILIES
 from offbeat.train.recording import open_recording
-from offbeat.train.search import pareto_front
+from offbeat.train.search import Preference, _best, pareto_front
 from offbeat.train.simulate import SimulatedStream, write_csv
 from offbeat.train.training import Options, Training, train
 
@@ -19,7 +21,7 @@ from offbeat.train.training import Options, Training, train
 @pytest.fixture(scope="module")
 def normal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recordings") / "normal.csv"
-    write_csv(SimulatedStream(seed=1), path, seconds=60)
+    write_csv(SimulatedStream(seed=1), path, seconds=20)
     return path
 
 
@@ -33,6 +35,21 @@ def test_other_sizes_are_tried_and_none_twice(free: Training) -> None:
     assert len(set(seen)) == len(seen)
     assert any(c.settings for c in free.candidates) and not free.chosen.settings
     assert {c.family.name for c in free.candidates} >= {"gaussian", "kmeans", "mixture", "pca", "autoencoder"}
+
+
+def test_every_family_without_a_memory_takes_part(free: Training) -> None:
+    assert {c.family.name for c in free.candidates} == {n for n, family in FAMILIES.items() if not family.stateful}
+
+
+def test_of_equals_one_that_finds_nothing_at_its_own_threshold_is_not_taken(free: Training) -> None:
+    by_name = {c.family.name: replace(c, quality=0.9, detected={"gain": 0.5}) for c in free.candidates}
+    first, second = by_name["gaussian"], by_name["pca"]
+    assert _best([second, first], Preference()) is first
+    blind = replace(first, quality=0.904, detected={"gain": 0.3})
+    assert _best([second, blind], Preference()) is second
+    assert _best([second, blind], Preference(fewer=1.0)) is blind
+    better = replace(blind, quality=0.92)
+    assert _best([second, better], Preference()) is better
 
 
 def test_the_front_is_what_nothing_beats(free: Training) -> None:

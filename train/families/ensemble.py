@@ -17,7 +17,7 @@ from offbeat.device import families as board
 from offbeat.train.arithmetic import SMALL_INTEGER_MAX, Int32, clamp, scaled
 from offbeat.train.errors import InputError
 
-from .base import Family, reduce_and_gain
+from .base import Family, reduce_and_gain, unit_ratio
 
 __all__ = ["FEWEST_MEMBERS", "MOST_KNOTS", "MOST_MEMBERS", "MOST_SCORE", "Ensemble", "Member", "member_class"]
 
@@ -108,17 +108,12 @@ def _held_out(family: Family, scores: Floats, vectors: Int32, seed: int) -> tupl
     folds = []
     for rest, held in _folds(len(scores)):
         fold = _again(family, scores[rest], seed)
-        folds.append((fold, _unit(fold, family, vectors[rest]), vectors[held]))
+        unit = unit_ratio(fold.distances(vectors[rest]), family.distances(vectors[rest])) if family.own_unit else 1.0
+        folds.append((fold, unit, vectors[held]))
     distances = np.concatenate([fold.distances(held) / unit for fold, unit, held in folds])
     threshold = float(np.clip(np.quantile(distances, _OWN_THRESHOLD), 256, SMALL_INTEGER_MAX))
     found = [fold.scaled_to(max(round(threshold * unit), 1)).score(held) for fold, unit, held in folds]
     return family.scaled_to(round(threshold)), np.concatenate(found)
-
-
-def _unit(one: Family, other: Family, vectors: Int32) -> float:
-    """By how much the distances of one fit are larger than those of another: some families' scale is the fit's own."""
-    first, second = (float(np.median(family.distances(vectors))) for family in (one, other))
-    return first / second if first > 0 and second > 0 else 1.0
 
 
 def _quantized_slope(slope: float) -> tuple[int, int]:
