@@ -23,7 +23,7 @@ __all__ = ["Mixture"]
 Floats = NDArray[np.float64]
 
 COVARIANCES = ("diag", "full")
-MOST_COMPONENTS = 12
+MOST_COMPONENTS = 8
 _MOST_BYTES = 8000
 LONGEST_ROW = 65000  # sum of a row's absolute weights: with differences of 16382 the sum stays below 2**30
 LEAST_SHIFT, MOST_SHIFT = 6, 24
@@ -35,7 +35,7 @@ _FIT_ON = 2000  # windows, evenly spread
 _CHOOSE_ON = 600
 _BLOCKS, _FOLDS = 20, 5
 _STARTS, _TRIAL_STARTS = 8, 3
-_COUNTS = (1, 2, 3, 4, 6, 8, 10, 12)
+_COUNTS = (1, 2, 3, 4, 6, 8)
 _HOPELESS = 3.0  # -2 log-likelihood a window worse than the best: more components of that kind are not tried
 _AS_GOOD = 1.0  # -2 log-likelihood a window, half a nat: twice what it differs between seeds
 _FEWEST_MEMBERS = 5  # a component of less is an outlier of its own
@@ -229,7 +229,7 @@ class Mixture(Family):
     ) -> Self:
         """scikit-learn's GaussianMixture, regularised and quantized.
 
-        components: 1 to 12, fewer where the windows do not carry them; covariance: "diag" or "full". What is not
+        components: 1 to 8, fewer where the windows do not carry them; covariance: "diag" or "full". What is not
         given is chosen by held-out likelihood. Raises InputError for other settings.
         """
         if components is not None and not 1 <= components <= MOST_COMPONENTS:

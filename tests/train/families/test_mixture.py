@@ -162,7 +162,7 @@ def test_same_seed_same_model() -> None:
     ("settings", "message"),
     [
         ({"components": 0}, "a mixture of 0 components"),
-        ({"components": 13}, "choose 1 to 12"),
+        ({"components": 9}, "choose 1 to 8"),
         ({"covariance": "tied"}, 'choose "diag" or "full"'),
     ],
 )
