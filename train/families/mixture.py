@@ -151,7 +151,7 @@ def _chosen(scores: Floats, seed: int, components: int | None, covariance: str |
     regimes by one component, and all between.)
     """
     few, width = _evenly(scores, _CHOOSE_ON), scores.shape[1]
-    losses = {}
+    losses: dict[tuple[int, str], float] = {}
     for kind in COVARIANCES if covariance is None else (covariance,):
         most = max(_MOST_BYTES // _block_bytes(width, kind), 1)
         counts = [count for count in _COUNTS if count <= most] if components is None else [components]
