@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from .arithmetic import Int32
 from .dataset import Stretch, WindowSet
 
-__all__ = ["Score", "cross_fit"]
+__all__ = ["CrossFit", "Score", "cross_fit"]
 
 Score = Callable[[Int32], NDArray[np.float64]]
 """From features int32 [W, F] of one stretch, in order of time, to scores float64 [K, W] of K kinds."""
@@ -48,24 +49,57 @@ def _kept(stretch: Stretch, used: NDArray[np.bool_]) -> list[Int32]:
     return [stretch.features[low:high] for low, high in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def cross_fit(
-    windows: WindowSet, make: Callable[[Sequence[Int32]], Score], apart: bool = False
-) -> list[NDArray[np.float64]]:
-    """Scores of each block by a model made of the others, less the windows that overlap the block.
+@dataclass(frozen=True)
+class CrossFit:
+    """Models that have each not seen a fifth of the normal windows, and what they say of it.
+
+    blocks: scores float64 [K, W] of each block of time by the model that had not seen it, in order of time; scores: of
+    each fold's model; folds: int [W], the model that has not seen a normal window.
+    """
+
+    blocks: list[NDArray[np.float64]]
+    scores: list[Score]
+    folds: NDArray[np.intp]
+
+    @property
+    def held_out(self) -> NDArray[np.float64]:
+        """Scores of all blocks, float64 [K, W]."""
+        return np.concatenate(self.blocks, axis=1)
+
+    def unseen(self, features: Int32, places: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Scores float64 [K, S] of windows made from normal ones, each by the model that has not seen the original.
+
+        features: int32 [S, F]; places: int [S], of the originals among the normal windows, -1 for one that no model
+        has seen.
+        """
+        owner = np.where(places >= 0, self.folds[places], 0)
+        parts = {fold: np.flatnonzero(owner == fold) for fold in range(len(self.scores))}
+        found = [(part, self.scores[fold](features[part])) for fold, part in parts.items() if len(part)]
+        result = np.empty((len(found[0][1]), len(features)))
+        for part, scores in found:
+            result[:, part] = scores
+        return result
+
+
+def cross_fit(windows: WindowSet, make: Callable[[Sequence[Int32]], Score], apart: bool = False) -> CrossFit:
+    """Score each block by a model made of the others, less the windows that overlap the block.
 
     make: from the features of stretches to the model's score; apart: no score depends on the windows before it.
-    Returns float64 [K, W] of each block, in order of time.
     """
     normal = windows.normal
     overlap = -(-windows.window // windows.hop)
     purge = min(-(-overlap // 2), max(windows.normal_windows // _MOST_PURGED, 1))
     held_out: dict[tuple[int, int], NDArray[np.float64]] = {}
-    for fold in _folds(normal, purge):
+    scores: list[Score] = []
+    owner = [np.zeros(len(stretch.features), dtype=np.intp) for stretch in normal]
+    for number, fold in enumerate(_folds(normal, purge)):
         used = [np.ones(len(stretch.features), dtype=bool) for stretch in normal]
         for index, part in fold:
             used[index][max(part.start - purge, 0) : part.stop + purge] = False
+            owner[index][part] = number
         rest = [run for stretch, mask in zip(normal, used, strict=True) for run in _kept(stretch, mask)]
         score = make(rest)
+        scores.append(score)
         if apart:
             held_out |= {(index, part.start): score(normal[index].features[part]) for index, part in fold}
             continue
@@ -75,4 +109,4 @@ def cross_fit(
             for where, part in fold:
                 if where == index:
                     held_out[index, part.start] = found[:, part]
-    return [held_out[key] for key in sorted(held_out)]
+    return CrossFit([held_out[key] for key in sorted(held_out)], scores, np.concatenate(owner))

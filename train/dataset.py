@@ -41,9 +41,10 @@ class Stretch:
 class WindowSet:
     """The windows of some recordings, described.
 
-    stretches: all windows; normal: those to learn from; samples: int16 [<= 256, N, C] normal windows, evenly
-    spread; segments: int16 [<= 24, 3N, C] normal runs of three windows, for a slow sensor, whose faults grow over
-    windows; seconds: of all recordings; still: channels that move in no normal window, and the counts they rest at.
+    stretches: all windows; normal: those to learn from; samples: int16 [S <= 256, N, C] normal windows, evenly
+    spread; places: int64 [S], where each is among the normal ones, joined, or -1; segments: int16 [<= 24, 3N, C]
+    normal runs of three windows, for a slow sensor, whose faults grow over windows; seconds: of all recordings; still:
+    channels that move in no normal window, and the counts they rest at.
     """
 
     window: int
@@ -52,6 +53,7 @@ class WindowSet:
     stretches: tuple[Stretch, ...]
     normal: tuple[Stretch, ...]
     samples: NDArray[np.int16]
+    places: NDArray[np.int64]
     segments: NDArray[np.int16]
     seconds: float
     still: Mapping[int, int] = field(default_factory=dict)
@@ -75,6 +77,9 @@ class WindowSet:
         length = most // _THIN_BLOCKS
         first = np.linspace(0, total - length, _THIN_BLOCKS).astype(int)
         blocks, start = [], 0
+        block = np.searchsorted(first, self.places, side="right") - 1
+        inside = self.places - first[block]
+        places = np.where((inside < length) & (self.places >= 0), block * length + inside, -1)
         for stretch in self.normal:
             stop = start + len(stretch.features)
             for low in first:
@@ -90,7 +95,7 @@ class WindowSet:
                         )
                     )
             start = stop
-        return replace(self, normal=tuple(blocks))
+        return replace(self, normal=tuple(blocks), places=places)
 
     @property
     def paths(self) -> str:
@@ -205,9 +210,12 @@ def _segments(windows: NDArray[np.int16], good: NDArray[np.bool_], hop: int) -> 
         yield windows[start : start + 2 * step + 1 : step].reshape(3 * length, -1)
 
 
-def _evenly(kept: list[NDArray[np.int16]], most: int, length: int, channels: int) -> NDArray[np.int16]:
-    chosen = [kept[i] for i in np.linspace(0, len(kept) - 1, min(len(kept), most)).astype(int)]
-    return np.stack(chosen) if chosen else np.zeros((0, length, channels), dtype=np.int16)
+def _evenly(count: int, most: int) -> NDArray[np.intp]:
+    return np.linspace(0, count - 1, min(count, most)).astype(np.intp)
+
+
+def _stacked(kept: list[NDArray[np.int16]], which: NDArray[np.intp], length: int, channels: int) -> NDArray[np.int16]:
+    return np.stack([kept[i] for i in which]) if len(which) else np.zeros((0, length, channels), dtype=np.int16)
 
 
 class _Still:
@@ -244,6 +252,8 @@ def collect(
     """
     generator = np.random.default_rng(seed)
     kept: list[NDArray[np.int16]] = []
+    places: list[int] = []
+    before = 0  # normal windows
     segments: list[NDArray[np.int16]] = []
     stretches: list[Stretch] = []
     still = _Still(len(readers[0].channels))
@@ -252,14 +262,17 @@ def collect(
         seen = 0
 
         def keep(windows: NDArray[np.int16], good: NDArray[np.bool_], last: int, number: int = number) -> None:
-            nonlocal seen
+            nonlocal seen, before
             seen = int(last) + window
-            chosen = np.flatnonzero(good)
-            if still.levels and len(chosen):
-                still.see(windows if len(chosen) == len(good) else windows[chosen])
+            normal = np.flatnonzero(good)
+            if still.levels and len(normal):
+                still.see(windows if len(normal) == len(good) else windows[normal])
+            chosen = np.arange(len(normal))
             if len(chosen) > 32:
                 chosen = np.sort(generator.choice(chosen, 32, replace=False))
-            kept.extend(np.array(windows[i]) for i in chosen)
+            kept.extend(np.array(windows[i]) for i in normal[chosen])
+            places.extend((before + chosen).tolist())
+            before += len(normal)
             if slow:
                 segments.extend(_segments(windows, good, hop))
             progress((number + 0.5) / len(readers))
@@ -275,7 +288,9 @@ def collect(
         progress((number + 1) / len(readers))
     normal = [run for stretch in stretches for run in _normal(stretch)]
     channels = len(readers[0].channels)
-    samples = _evenly(kept, _SAMPLE_WINDOWS, window, channels)
-    runs = _evenly(segments, _SEGMENTS, 3 * window, channels)
+    some = _evenly(len(kept), _SAMPLE_WINDOWS)
+    samples = _stacked(kept, some, window, channels)
+    at = np.array(places, dtype=np.int64)[some]
+    runs = _stacked(segments, _evenly(len(segments), _SEGMENTS), 3 * window, channels)
     rate = readers[0].rate
-    return WindowSet(window, hop, rate, tuple(stretches), tuple(normal), samples, runs, seconds, still.known())
+    return WindowSet(window, hop, rate, tuple(stretches), tuple(normal), samples, at, runs, seconds, still.known())

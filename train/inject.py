@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAULTS", "PROCESS_FAULTS", "Fault", "inject", "inject_from"]
+__all__ = ["FAULTS", "PROCESS_FAULTS", "SEVERITIES", "Fault", "inject", "inject_from"]
 
 Floats = NDArray[np.float64]
 Change = Callable[[Floats, Floats, Floats, float, np.random.Generator], Floats]
@@ -73,18 +73,28 @@ def _ramp(centred: Floats, spread: Floats, hit: Floats, size: float, generator: 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of one kind. size: its severity; one_channel: whether a channel drawn by chance has it, or all."""
+    """A fault of one kind. size: its severity; one_channel: whether a channel drawn by chance has it, or all; unharmed:
+    the size that changes nothing."""
 
     change: Change
     size: float
     one_channel: bool
     says: str
+    unharmed: float = 0.0
+
+    def times(self, severity: float) -> Fault:
+        """The same fault, so many times as severe."""
+        return replace(self, size=self.unharmed + severity * (self.size - self.unharmed))
+
+
+SEVERITIES = (0.5, 1.0, 2.0)
+"""How many times its size a fault is injected, so that no choice hangs on one size of it."""
 
 
 FAULTS: dict[str, Fault] = {
-    "gain": Fault(_gain, 1.4, False, "vibration 1.4 times as strong"),
-    "gain of one channel": Fault(_gain, 1.5, True, "one channel 1.5 times as strong"),
-    "loss of one channel": Fault(_gain, 0.7, True, "one channel 0.7 times as strong"),
+    "gain": Fault(_gain, 1.4, False, "vibration 1.4 times as strong", 1.0),
+    "gain of one channel": Fault(_gain, 1.5, True, "one channel 1.5 times as strong", 1.0),
+    "loss of one channel": Fault(_gain, 0.7, True, "one channel 0.7 times as strong", 1.0),
     "offset": Fault(_offset, 1.0, False, "an offset of 1 RMS"),
     "offset of one channel": Fault(_offset, 2.0, True, "an offset of 2 RMS in one channel"),
     "tone": Fault(_tone, 0.5, False, "a tone of 0.5 RMS"),
@@ -95,8 +105,8 @@ FAULTS: dict[str, Fault] = {
     "stuck": Fault(_stuck, 0.3, True, "one channel stuck for the last 30 % of the window"),
     "dropout": Fault(_dropout, 0.2, True, "20 % of one channel's samples lost"),
     "drift": Fault(_drift, 1.0, True, "one channel rising or falling by 2 RMS over the window"),
-    "faster": Fault(_warp, 1.2, False, "everything 1.2 times as fast"),
-    "slower": Fault(_warp, 0.85, False, "everything 0.85 times as fast"),
+    "faster": Fault(_warp, 1.2, False, "everything 1.2 times as fast", 1.0),
+    "slower": Fault(_warp, 0.85, False, "everything 0.85 times as fast", 1.0),
 }
 """Faults by name; RMS is that of the channel in the window, mean removed."""
 
@@ -112,11 +122,11 @@ PROCESS_FAULTS: dict[str, Fault] = {
 """Faults of slow sensors by name; the standard deviation is the channel's over all normal data."""
 
 
-def inject(windows: NDArray[np.int16], fault: str, seed: int) -> NDArray[np.int16]:
-    """Windows int16 [W, N, C] with a fault of FAULTS, saturated to int16."""
+def inject(windows: NDArray[np.int16], fault: str, seed: int, severity: float = 1.0) -> NDArray[np.int16]:
+    """Windows int16 [W, N, C] with a fault of FAULTS, so many times its size, saturated to int16."""
     values = windows.astype(np.float64)
     centred = values - values.mean(axis=1, keepdims=True)
-    return _injected(values, centred, centred.std(axis=1, keepdims=True), FAULTS[fault], seed)
+    return _injected(values, centred, centred.std(axis=1, keepdims=True), FAULTS[fault].times(severity), seed)
 
 
 def inject_from(stretches: NDArray[np.int16], onset: int, fault: str, seed: int) -> NDArray[np.int16]:

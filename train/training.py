@@ -15,7 +15,7 @@ from offbeat.device.modelfile import parse
 from .arithmetic import Int32, sine_table
 from .boards import Limits
 from .budget import Budget, parse_budget
-from .calibrate import Calibration
+from .calibrate import Calibration, rate_supported
 from .candidate import Candidate, Faulty, Plan, teacher_quality
 from .choose import feature_sets, is_process, least_deviations, still_channels
 from .dataset import WindowSet, collect
@@ -23,7 +23,7 @@ from .distill import STUDENTS
 from .errors import InputError
 from .families import FAMILIES
 from .features import Feature, extract
-from .inject import FAULTS, PROCESS_FAULTS, inject, inject_from
+from .inject import FAULTS, PROCESS_FAULTS, SEVERITIES, inject, inject_from
 from .modelfile import Decision, Golden, ModelParts, build
 from .pipeline import Pipeline, cut_windows
 from .recording import RecordingReader
@@ -37,13 +37,12 @@ Progress = Callable[[str, float], None]
 
 LEAST_WINDOWS = 20
 _HARDLY_ANYTHING = 0.1
-# Found more of the injected faults than others, and fewer of real ones (a fan at many speeds): auto leaves it out.
-_ONLY_ASKED_FOR = ("prototypes",)
 DEAR = 0.01
 """Loss of AUROC by quantization from which on training warns."""
 _DAY, _LONGEST_DAY = 86400, 288  # s, samples
 _PROCESS_WINDOW = 40
 _PROCESS_TOLERANCE = 0.15  # AUROC
+_PROCESS_FEWER = 1.0  # any share found at the threshold
 _SLEW = 0.003  # standard deviations a window
 
 
@@ -168,8 +167,13 @@ def _faulty(windows: WindowSet, features: Sequence[Feature], options: Options) -
     """Normal windows, or runs of windows of a slow sensor, into which faults were injected."""
     table, seed = sine_table(windows.window), options.seed
     if options.apart or not len(windows.segments):
+        places = np.tile(windows.places, len(SEVERITIES))
+
+        def windows_with(fault: str) -> NDArray[np.int16]:
+            return np.concatenate([inject(windows.samples, fault, seed + i, s) for i, s in enumerate(SEVERITIES)])
+
         return {
-            fault: Faulty(extract(inject(windows.samples, fault, seed), features, table)[:, None]) for fault in FAULTS
+            fault: Faulty(extract(windows_with(fault), features, table)[:, None], places=places) for fault in FAULTS
         }
     onset = windows.window  # windows that begin later bear nothing else, those from half of it on more than half
     faulty = {}
@@ -240,11 +244,21 @@ def _doubts(chosen: Candidate, windows: WindowSet, validation: Validation | None
             second = stretch.starts[highest] / windows.rate
             break
         highest -= len(stretch.features)
+    rate = rate_supported(chosen.held_out, windows.normal_hours, chosen.plan.decision, chosen.half_found)
+    accept = (
+        "" if rate is None else f", or accept more: with --false-alarms {_round_up(rate)}/hour it finds half of them"
+    )
     return [
         f"the model finds only {chosen.mean_detected:.0%} of injected faults, because some of the normal data are "
         f"unlike the rest: most of all {stretch.path} at {second:.1f} s; train one model for each way of running, "
-        "or leave that part out"
+        f"leave that part out{accept}"
     ]
+
+
+def _round_up(rate: float) -> str:
+    """A number a little above, of two digits."""
+    step = 10.0 ** (np.floor(np.log10(rate)) - 1)
+    return f"{np.ceil(rate / step * 1.001) * step:.6g}"
 
 
 def _check(windows: WindowSet) -> None:
@@ -271,8 +285,7 @@ def _families(options: Options) -> list[str]:
         return list(students) if options.family == "auto" else [options.family]
     if options.family != "auto":
         return [options.family]
-    left_out = _ONLY_ASKED_FOR if options.choose_by == "injected" else ()
-    return [name for name, family in FAMILIES.items() if not family.stateful and name not in left_out]
+    return [name for name, family in FAMILIES.items() if not family.stateful]
 
 
 def _preference(reader: RecordingReader) -> Preference:
@@ -285,7 +298,7 @@ def _preference(reader: RecordingReader) -> Preference:
         return Preference()
     usual = Preference().order
     order = usual if len(reader.channels) == 1 else ("pca", *(name for name in usual if name != "pca"))
-    return Preference(order, _PROCESS_TOLERANCE)
+    return Preference(order, _PROCESS_TOLERANCE, _PROCESS_FEWER)
 
 
 def _parts(reader: RecordingReader, options: Options, windows: WindowSet, chosen: Candidate) -> ModelParts:
