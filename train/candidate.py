@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from .budget import Budget
 from .calibrate import Calibration, calibrate
 from .choose import scale_features
 from .cost import Cost, cost_of
-from .crossfit import Score, cross_fit
+from .crossfit import Altered, Score, cross_fit
 from .dataset import WindowSet
 from .distill import learn, outlier_scores, taught
 from .families import FAMILIES, Family
@@ -53,15 +53,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Faulty:
-    """Windows with one fault. features: int32 [S, L, F], S stretches of L windows that follow one another; judged: the
-    first window of each that bears enough of the fault to be judged."""
+    """Windows with one fault. features: int32 [S, F], windows for themselves, scored by the final model; altered: or
+    windows of blocks of slow sensors, scored by a model that has not seen their block."""
 
     features: Int32
-    judged: int = 0
+    altered: tuple[Altered, ...] = ()
 
     def select(self, columns: Sequence[int]) -> Faulty:
         """The same with some of the features."""
-        return Faulty(self.features[:, :, list(columns)], self.judged)
+        own = list(columns)
+        altered = tuple(replace(each, features=each.features[:, own]) for each in self.altered)
+        return Faulty(self.features[:, own], altered)
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,23 @@ def _both(family: Family, scales: tuple[Standardize, ...], plan: Plan) -> Score:
     return score
 
 
-def _of_faulty(score: Score, faulty: Faulty, apart: bool) -> NDArray[np.float64]:
-    """Scores float64 [K, S] of what is judged of the faulty windows; apart: they may be scored all at once."""
-    stretches, length, count = faulty.features.shape
-    if apart and length == 1:
-        return score(faulty.features.reshape(stretches, count))
-    return np.concatenate([score(run)[:, faulty.judged :] for run in faulty.features], axis=1)
+def _held_out(
+    windows: WindowSet, make: Callable[[Sequence[Int32]], Score], faulty: Mapping[str, Faulty], apart: bool
+) -> tuple[list[NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Scores float64 [K, W] of the blocks of normal windows and, by fault, float64 [K, S] of windows with a fault.
+
+    Where a recording shows only a part of what the machine does, as those of slow sensors, a block that a model has not
+    seen lies about as far out as a small fault: then both are scored by models that have not seen the block.
+    apart: windows with a fault may be scored all at once.
+    """
+    blocks, scores = cross_fit(windows, make, {fault: each.altered for fault, each in faulty.items() if each.altered})
+    rest = {fault: each.features for fault, each in faulty.items() if not each.altered}
+    if rest:
+        score = make([stretch.features for stretch in windows.normal])
+        for fault, features in rest.items():
+            runs = [features] if apart else [row[None] for row in features]
+            scores[fault] = np.concatenate([score(run) for run in runs], axis=1)
+    return blocks, scores
 
 
 @dataclass(frozen=True)
@@ -175,16 +188,15 @@ def try_family(
     normal = [stretch.features for stretch in windows.normal]
     with threadpool_limits(1):  # the same sums whatever runs beside, so the same model
         scales, fitted = _fit(normal, plan, family, settings)
+        same = {**settings, **fitted.structure}
 
         def make(stretches: Sequence[Int32]) -> Score:
-            own, part = _fit(stretches, plan, family, settings)
+            own, part = _fit(stretches, plan, family, same)
             return _both(part, own, plan)
 
-        blocks = cross_fit(windows, make)
+        blocks, scores = _held_out(windows, make, faulty, not family.stateful)
     held_out = [block[0].astype(np.int32) for block in blocks]
     calibration = calibrate(held_out, windows.normal_hours, plan.budget, plan.decision)
-    score = _both(fitted, scales, plan)
-    scores = {fault: _of_faulty(score, each, not family.stateful) for fault, each in faulty.items()}
     judged = _judge(np.concatenate(blocks, axis=1), scores, calibration.threshold)
     fitted = fitted.scaled_to(calibration.threshold)
     sample = np.concatenate(normal)[:: -(-windows.normal_windows // _MOST_FITTED)]
@@ -220,7 +232,5 @@ def teacher_quality(windows: WindowSet, faulty: Mapping[str, Faulty], plan: Plan
 
         return score
 
-    healthy = np.concatenate(cross_fit(windows, make), axis=1)
-    score = make([stretch.features for stretch in windows.normal])
-    scores = {fault: _of_faulty(score, each, apart=True) for fault, each in faulty.items()}
-    return _judge(healthy, scores, np.inf).quality[0]
+    blocks, scores = _held_out(windows, make, faulty, apart=True)
+    return _judge(np.concatenate(blocks, axis=1), scores, np.inf).quality[0]

@@ -17,7 +17,6 @@ from .recording import RecordingReader, normal_mask
 __all__ = ["Stretch", "WindowSet", "collect", "window_blocks"]
 
 _SAMPLE_WINDOWS = 256
-_SEGMENTS = 24
 _THIN_BLOCKS = 40
 
 
@@ -26,7 +25,8 @@ class Stretch:
     """Windows that follow one another without a gap.
 
     features: int32 [W, F]; starts: int64 [W], first row of each window in its recording; fault: str [W], the
-    label that most of a window's samples bear, "" where they are normal; whole: bool [W], all samples alike.
+    label that most of a window's samples bear, "" where they are normal; whole: bool [W], all samples alike;
+    counts: int16 [hop * (W - 1) + N, C], the samples themselves, of slow sensors only.
     """
 
     path: str
@@ -34,6 +34,13 @@ class Stretch:
     starts: NDArray[np.int64]
     fault: NDArray[np.str_]
     whole: NDArray[np.bool_]
+    counts: NDArray[np.int16] | None = None
+
+    def part(self, low: int, high: int, window: int, hop: int) -> Stretch:
+        """Its windows from ``low`` to before ``high``, at least one; window, hop: samples."""
+        own = slice(low, high)
+        counts = None if self.counts is None else self.counts[hop * low : hop * (high - 1) + window]
+        return Stretch(self.path, self.features[own], self.starts[own], self.fault[own], self.whole[own], counts)
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,7 @@ class WindowSet:
     """The windows of some recordings, described.
 
     stretches: all windows; normal: those to learn from; samples: int16 [<= 256, N, C] normal windows, evenly
-    spread; segments: int16 [<= 24, 3N, C] normal runs of three windows, for a slow sensor, whose faults grow over
-    windows; seconds: of all recordings.
+    spread; seconds: of all recordings.
     """
 
     window: int
@@ -51,15 +57,14 @@ class WindowSet:
     stretches: tuple[Stretch, ...]
     normal: tuple[Stretch, ...]
     samples: NDArray[np.int16]
-    segments: NDArray[np.int16]
     seconds: float
 
     def select(self, columns: Sequence[int]) -> WindowSet:
-        """The same windows with some of their features."""
+        """The same windows with some of their features, and without their samples."""
         chosen = list(columns)
 
         def part(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
-            return tuple(replace(stretch, features=stretch.features[:, chosen]) for stretch in stretches)
+            return tuple(replace(each, features=each.features[:, chosen], counts=None) for each in stretches)
 
         return replace(self, stretches=part(self.stretches), normal=part(self.normal))
 
@@ -74,17 +79,9 @@ class WindowSet:
         for stretch in self.normal:
             stop = start + len(stretch.features)
             for low in first:
-                part = slice(max(low - start, 0), max(min(low + length, stop) - start, 0))
-                if part.stop > part.start:
-                    blocks.append(
-                        Stretch(
-                            stretch.path,
-                            stretch.features[part],
-                            stretch.starts[part],
-                            stretch.fault[part],
-                            stretch.whole[part],
-                        )
-                    )
+                begin, end = max(low - start, 0), max(min(low + length, stop) - start, 0)
+                if end > begin:
+                    blocks.append(stretch.part(begin, end, self.window, self.hop))
             start = stop
         return replace(self, normal=tuple(blocks))
 
@@ -158,47 +155,41 @@ def window_blocks(
 
 
 def _stretches(
-    reader: RecordingReader, features: Sequence[Feature], window: int, hop: int, keep: Callable[..., None]
+    reader: RecordingReader,
+    features: Sequence[Feature],
+    window: int,
+    hop: int,
+    keep: Callable[..., None],
+    with_counts: bool,
 ) -> Iterator[Stretch]:
     table = sine_table(window)
     parts: list[tuple[Int32, NDArray, NDArray, NDArray]] = []
+    samples: list[NDArray[np.int16]] = []
 
     def stretch() -> Stretch:
         found, starts, fault, whole = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Stretch(str(reader.path), found, starts, fault, whole)
+        counts = np.concatenate([*samples, last[hop:]]) if with_counts else None
+        return Stretch(str(reader.path), found, starts, fault, whole, counts)
 
     for windows, fault, whole, starts, continues in window_blocks(reader, window, hop):
         if parts and not continues:
             yield stretch()
-            parts = []
+            parts, samples = [], []
         parts.append((extract(windows, features, table), starts, fault, whole))
+        if with_counts:
+            samples.append(windows[:, :hop].reshape(-1, windows.shape[2]))
+            last = np.array(windows[-1])
         keep(windows, (fault == "") & whole, starts[-1])
     if parts:
         yield stretch()
 
 
-def _normal(stretch: Stretch) -> Iterator[Stretch]:
+def _normal(stretch: Stretch, window: int, hop: int) -> Iterator[Stretch]:
     """The runs of normal windows inside a stretch."""
     good = (stretch.fault == "") & stretch.whole
     edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
     for low, high in zip(edges[::2], edges[1::2], strict=True):
-        part = slice(low, high)
-        yield Stretch(
-            stretch.path, stretch.features[part], stretch.starts[part], stretch.fault[part], stretch.whole[part]
-        )
-
-
-def _segments(windows: NDArray[np.int16], good: NDArray[np.bool_], hop: int) -> Iterator[NDArray[np.int16]]:
-    """Some runs of three windows among windows that follow one another."""
-    length = windows.shape[1]
-    if length % hop:
-        return
-    step = length // hop
-    faulty = np.concatenate([[0], np.cumsum(~good)])
-    starts = np.arange(len(windows) - 2 * step)
-    starts = starts[faulty[starts + 2 * step + 1] == faulty[starts]] if len(starts) else starts
-    for start in starts[np.linspace(0, len(starts) - 1, min(len(starts), _SEGMENTS)).astype(int)]:
-        yield windows[start : start + 2 * step + 1 : step].reshape(3 * length, -1)
+        yield stretch.part(low, high, window, hop)
 
 
 def _evenly(kept: list[NDArray[np.int16]], most: int, length: int, channels: int) -> NDArray[np.int16]:
@@ -215,13 +206,12 @@ def collect(
     progress: Callable[[float], None],
     slow: bool = False,
 ) -> WindowSet:
-    """Describe all windows of some recordings; slow: keep segments too.
+    """Describe all windows of some recordings; slow: and keep the samples, where windows leave none out.
 
     Raises InputError where a recording is shorter than a window.
     """
     generator = np.random.default_rng(seed)
     kept: list[NDArray[np.int16]] = []
-    segments: list[NDArray[np.int16]] = []
     stretches: list[Stretch] = []
     seconds = 0.0
     for number, reader in enumerate(readers):
@@ -234,11 +224,9 @@ def collect(
             if len(chosen) > 32:
                 chosen = np.sort(generator.choice(chosen, 32, replace=False))
             kept.extend(np.array(windows[i]) for i in chosen)
-            if slow:
-                segments.extend(_segments(windows, good, hop))
             progress((number + 0.5) / len(readers))
 
-        found = list(_stretches(reader, features, window, hop, keep))
+        found = list(_stretches(reader, features, window, hop, keep, slow and hop <= window))
         if not found:
             raise InputError(
                 f"{reader.path}: shorter than one window of {window} samples "
@@ -247,8 +235,7 @@ def collect(
         stretches += found
         seconds += seen / reader.rate
         progress((number + 1) / len(readers))
-    normal = [run for stretch in stretches for run in _normal(stretch)]
+    normal = [run for stretch in stretches for run in _normal(stretch, window, hop)]
     channels = len(readers[0].channels)
     samples = _evenly(kept, _SAMPLE_WINDOWS, window, channels)
-    runs = _evenly(segments, _SEGMENTS, 3 * window, channels)
-    return WindowSet(window, hop, readers[0].rate, tuple(stretches), tuple(normal), samples, runs, seconds)
+    return WindowSet(window, hop, readers[0].rate, tuple(stretches), tuple(normal), samples, seconds)

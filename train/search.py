@@ -98,7 +98,7 @@ def _sizes(candidates: Sequence[Candidate], names: Sequence[str], preference: Pr
 def search(
     windows: WindowSet,
     plans: Sequence[Plan],
-    faulty: Mapping[str, Faulty],
+    inject: Callable[[WindowSet], Mapping[str, Faulty]],
     names: Sequence[str],
     limits: Limits | None = None,
     workers: int | None = None,
@@ -107,13 +107,14 @@ def search(
 ) -> Found:
     """Try families on sets of features, then other sizes of the best, and choose.
 
-    windows, faulty: with the features of all plans, see Plan.columns; names: of families; workers: processes, None:
-    one a core; preference: by default the family whose verdict is easiest to explain.
+    windows: with the features of all plans, see Plan.columns; inject: gives such windows with a fault; names: of
+    families; workers: processes, None: one a core; preference: by default the family whose verdict is easiest to
+    explain.
     Raises InputError where nothing fits the limits, and says what would.
     """
     limits, preference = limits or Limits(), preference or Preference()
     few, hop_seconds = windows.thinned(_MOST_WINDOWS), windows.hop / windows.rate
-    workers = workers or cpu_count()
+    workers, faulty = workers or cpu_count(), inject(few)
 
     def fitting(candidates: Sequence[Candidate]) -> list[Candidate]:
         return [candidate for candidate in candidates if not candidate.cost.excess(limits, hop_seconds)]
@@ -137,7 +138,7 @@ def search(
     chosen = _best(own or within, preference)
     if few is not windows:
         columns = list(chosen.plan.columns)
-        part = {fault: injected.select(columns) for fault, injected in faulty.items()}
+        part = {fault: injected.select(columns) for fault, injected in inject(windows).items()}
         final = try_family(chosen.family.name, chosen.settings, windows.select(columns), part, chosen.plan)
         candidates, within = ([final if c is chosen else c for c in some] for some in (candidates, within))
         chosen = final

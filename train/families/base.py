@@ -76,6 +76,11 @@ class Family(ABC):
         """What was chosen of the model's size and shape, for tables."""
 
     @property
+    def structure(self) -> Mapping[str, Any]:
+        """Settings with which ``fit`` finds a model of the same size and shape, where finding them takes long."""
+        return {}
+
+    @property
     @abstractmethod
     def operations(self) -> int:
         """Steps of the inner loops (multiply-accumulates, comparisons) for one score; for the cost model."""

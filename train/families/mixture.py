@@ -268,6 +268,11 @@ class Mixture(Family):
         return {"components": len(self.means), "covariance": "full" if self._full else "diag"}
 
     @property
+    def structure(self) -> Mapping[str, Any]:
+        """Components and covariance."""
+        return self.settings
+
+    @property
     def operations(self) -> int:
         """Multiply-accumulates of one score at most: a component that is already farther is given up."""
         components, count = self.means.shape
