@@ -28,6 +28,8 @@ from .pipeline import standardized, without_baseline
 __all__ = ["Candidate", "Faulty", "Plan", "teacher_quality", "try_family"]
 
 _REFERENCE = 1 << 20  # distance at which float and integer scores are put on one scale
+_BASELINE_MEMORY = 1000  # windows; at the slew of slow sensors the baseline goes 3 deviations meanwhile
+_FAMILY_MEMORY = 32  # windows of one that predicts from the last few
 _MOST_FITTED = 20_000  # windows, evenly spread: no estimator here learns more from the next
 
 
@@ -56,8 +58,8 @@ class Plan:
 @dataclass(frozen=True)
 class Faulty:
     """Windows with one fault. features: int32 [S, L, F], S stretches of L windows that follow one another; judged: the
-    first window of each that bears enough of the fault to be judged; places: int [S], of single windows (L = 1), where
-    those that the fault was injected into are among the normal ones."""
+    first window of each that bears enough of the fault to be judged; places: int [S], of injected faults (L = 1), which
+    of the normal windows, joined, each was made from, or -1; those of neighbours follow one another."""
 
     features: Int32
     judged: int = 0
@@ -145,16 +147,23 @@ def _in_unit_of(score: Score, other: Score, features: Int32) -> Score:
     return lambda some: other(some) * ratios
 
 
-def _of_faulty(score: Score, folds: CrossFit, faulty: Faulty, apart: bool) -> NDArray[np.float64]:
-    """Scores float64 [K, S] of what is judged of the faulty windows; apart: they may be scored all at once.
+def _memory(plan: Plan, stateful: bool) -> int:
+    """How many windows before it a score may depend on, as far as it matters."""
+    return _BASELINE_MEMORY if plan.slew.any() else _FAMILY_MEMORY * stateful
+
+
+def _of_faulty(score: Score, folds: CrossFit, faulty: Faulty) -> NDArray[np.float64]:
+    """Scores float64 [K, S] of what is judged of the faulty windows.
 
     A model that has seen a window without its fault scores it lower than it would a new one, the more so the closer
     it keeps to what it has seen: normal windows are held out, and so must these be.
     """
     stretches, length, count = faulty.features.shape
-    if apart and length == 1:
-        features = faulty.features.reshape(stretches, count)
-        return score(features) if faulty.places is None else folds.unseen(features, faulty.places)
+    features = faulty.features.reshape(stretches * length, count)
+    if faulty.places is not None:
+        return folds.unseen(features, faulty.places)
+    if not folds.memory and length == 1:
+        return score(features)
     return np.concatenate([score(run)[:, faulty.judged :] for run in faulty.features], axis=1)
 
 
@@ -209,10 +218,10 @@ def try_family(
             of_part = _both(part, own, plan)
             return _in_unit_of(score, of_part, np.concatenate(stretches)) if fitted.own_unit else of_part
 
-        folds = cross_fit(windows, make, apart=not (family.stateful or plan.slew.any()))
+        folds = cross_fit(windows, make, _memory(plan, family.stateful))
+        scores = {fault: _of_faulty(score, folds, each) for fault, each in faulty.items()}
     held_out = [np.clip(np.round(block[0]), 0, SMALL_INTEGER_MAX).astype(np.int32) for block in folds.blocks]
     calibration = calibrate(held_out, windows.normal_hours, plan.budget, plan.decision)
-    scores = {fault: _of_faulty(score, folds, each, not family.stateful) for fault, each in faulty.items()}
     judged = _judge(folds.held_out, scores, calibration.threshold)
     fitted = fitted.scaled_to(calibration.threshold)
     sample = np.concatenate(normal)[:: -(-windows.normal_windows // _MOST_FITTED)]
@@ -259,7 +268,7 @@ def teacher_quality(windows: WindowSet, faulty: Mapping[str, Faulty], plan: Plan
 
         return score
 
-    folds = cross_fit(windows, make)
+    folds = cross_fit(windows, make, _memory(plan, stateful=False))
     score = make([stretch.features for stretch in windows.normal])
-    scores = {fault: _of_faulty(score, folds, each, apart=True) for fault, each in faulty.items()}
+    scores = {fault: _of_faulty(score, folds, each) for fault, each in faulty.items()}
     return _judge(folds.held_out, scores, np.inf).quality[0], sizes[-1]

@@ -107,7 +107,7 @@ def _sizes(candidates: Sequence[Candidate], names: Sequence[str], preference: Pr
 def search(
     windows: WindowSet,
     plans: Sequence[Plan],
-    faulty: Mapping[str, Faulty],
+    judges: Callable[[WindowSet], Mapping[str, Faulty]],
     names: Sequence[str],
     limits: Limits | None = None,
     workers: int | None = None,
@@ -117,16 +117,17 @@ def search(
 ) -> Found:
     """Try families on sets of features, then other sizes of the best, and choose.
 
-    windows, faulty: with the features of all plans, see Plan.columns; names: of families; workers: processes, None:
-    one a core; preference: by default the family whose verdict is easiest to explain; measure: measures the costs of
-    the chosen one and of the front, by default all stay estimates.
+    windows: with the features of all plans, see Plan.columns; judges: gives, for windows or a part of them, those with
+    a fault; names: of families; workers: processes, None: one a core; preference: by default the family whose verdict
+    is easiest to explain; measure: measures the costs of the chosen one and of the front, by default all stay
+    estimates.
     Raises InputError where nothing fits the limits, and says what would.
     """
     limits, preference = limits or Limits(), preference or Preference()
     hop_seconds = windows.hop / windows.rate
     windows = replace(windows, stretches=())  # only normal ones are looked at: the others need not go to each process
     few = windows.thinned(_MOST_WINDOWS)
-    workers = workers or cpu_count()
+    workers, faulty = workers or cpu_count(), judges(few)
 
     def fitting(candidates: Sequence[Candidate]) -> list[Candidate]:
         return [candidate for candidate in candidates if not candidate.cost.excess(limits, hop_seconds)]
@@ -153,7 +154,7 @@ def search(
         if few is windows:
             return candidate
         columns = list(candidate.plan.columns)
-        part = {fault: injected.select(columns) for fault, injected in faulty.items()}
+        part = {fault: injected.select(columns) for fault, injected in judges(windows).items()}
         return try_family(candidate.family.name, candidate.settings, windows.select(columns), part, candidate.plan)
 
     if measure is None:

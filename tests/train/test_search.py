@@ -35,7 +35,7 @@ def few_families() -> Iterator[None]:
     """The fastest, which are enough to search among."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            training, "_families", lambda options: list(QUICK) if options.family == "auto" else [options.family]
+            training, "_families", lambda options, slow: list(QUICK) if options.family == "auto" else [options.family]
         )
         yield
 
@@ -53,8 +53,11 @@ def test_other_sizes_are_tried_and_none_twice(free: Training) -> None:
 
 
 def test_every_family_without_a_memory_takes_part() -> None:
-    assert set(all_families(Options())) == {name for name, family in FAMILIES.items() if not family.stateful}
-    assert set(all_families(Options())) >= {"gaussian", "kmeans", "mixture", "pca", "prototypes", "autoencoder"}
+    every = set(all_families(Options(), slow=False))
+    assert every == {name for name, family in FAMILIES.items() if not family.stateful}
+    assert every >= {"gaussian", "kmeans", "mixture", "pca", "prototypes", "autoencoder"}
+    assert every - set(all_families(Options(), slow=True)) == {"autoencoder", "ensemble"}
+    assert set(all_families(Options(choose_by="labels"), slow=True)) == every
 
 
 def test_of_equals_one_that_finds_nothing_at_its_own_threshold_is_not_taken(free: Training) -> None:
