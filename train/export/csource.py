@@ -72,7 +72,7 @@ class Item:
     text: str
     names: frozenset[str] = frozenset()
     kind: str = "line"
-    """function, prototype, typedef, enum, object, assembler, define, or line: any other preprocessor line."""
+    """function, prototype, typedef, enum, object, assembler, define, undef, or line: any other preprocessor line."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,10 @@ class _Splitter:
         """A preprocessor line between items."""
         found = _CONDITION.match(line)
         if found is None:
-            name = re.match(r"\s*#\s*define\s+(\w+)", line)
+            name = re.match(r"\s*#\s*(define|undef)\s+(\w+)", line)
             comment = self._flush_comment()
-            names = frozenset({name.group(1)}) if name else frozenset()
-            self._add(Item(comment + line, names, "define" if name else "line"))
+            names = frozenset({name.group(2)}) if name else frozenset()
+            self._add(Item(comment + line, names, name.group(1) if name else "line"))
         elif found.group(1) in ("ifdef", "ifndef", "if"):
             self.open.append(_Open([(self._flush_comment() + line, [])]))
         elif found.group(1) == "endif":

@@ -137,17 +137,26 @@ def _apart(parts: Sequence[_Part], public: _Part) -> list[_Part]:
     return result
 
 
-def _ordered(parts: Sequence[_Part]) -> list[_Part]:
-    """Headers first; a source after those whose objects it names."""
-    left = [part for part in parts if part.name.endswith(".c")]
-    result = [part for part in parts if part.name.endswith(".h")]
+def _in_order(parts: Sequence[_Part], offered: Mapping[str, set[str]]) -> list[_Part]:
+    """A part after those that offer (by part) what it names. Raises ValueError where they need each other."""
+    left, result = list(parts), []
     while left:
-        ready = [part for part in left if not any(part.words & o.objects() for o in left if o is not part)]
+        ready = [part for part in left if not any(part.words & offered[o.name] for o in left if o is not part)]
         if not ready:
             raise ValueError("the runtime's sources name each other's objects in a circle")
         result.append(ready[0])
         left.remove(ready[0])
     return result
+
+
+def _ordered(parts: Sequence[_Part]) -> list[_Part]:
+    """Headers first, each after those whose names it uses; a source after those whose objects it names."""
+    headers = [part for part in parts if part.name.endswith(".h")]
+    sources = [part for part in parts if part.name.endswith(".c")]
+    return [
+        *_in_order(headers, {part.name: _names(part.nodes) for part in headers}),
+        *_in_order(sources, {part.name: part.objects() for part in sources}),
+    ]
 
 
 def _reached(parts: Sequence[_Part], roots: Iterable[str]) -> set[str]:

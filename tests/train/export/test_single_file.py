@@ -70,7 +70,7 @@ def test_every_kind_of_feature_alone(kind: str, tmp_path: Path) -> None:
         check(loaded, case.pipeline, make_window((shape,) * 2, 64, i))
     text = (tmp_path / "c" / "model.c").read_text()
     assert ("offbeat_spectrum" in text) == (kind == "band")
-    assert ("offbeat_correlation" in text) == (kind in ("correlation", "change"))
+    assert ("offbeat_correlation" in text) == (kind in ("correlation",))
     assert ("offbeat_crossings" in text) == (kind == "crossings")
     assert "subtract_baseline" not in text
 
