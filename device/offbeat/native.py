@@ -21,11 +21,11 @@ class Features:
     def __init__(self, model, room):
         self.count = len(model.features)
         descriptors = array("H")
-        work = model.window
+        work = model.window + 1
         for feature in model.features:
             descriptors.extend(array("H", feature))
             if feature[0] == _CORRELATION:
-                work = 2 * model.window
+                work = 2 * model.window + 1
         self.values = array("i", [0] * self.count)
         self.vector = array("h", [0] * (max(room, self.count) + len(model.baseline)))
         self.score = 0

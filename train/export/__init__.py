@@ -14,7 +14,9 @@ from .target import Target, write_files
 __all__ = ["TARGETS", "export"]
 
 TARGETS: dict[str, Target] = {
-    "c": Target(c.files, "C99: the runtime and the model as arrays, or one pair of files", ("single_file", "prefix")),
+    "c": Target(
+        c.files, "C99: the runtime and the model as arrays, or one pair of files", ("single_file", "prefix", "forest")
+    ),
     "arduino": Target(arduino.files, "a library for the IDE and arduino-cli, with two examples"),
     "zephyr": Target(zephyr.files, "a module with CMake and Kconfig, with a sample"),
     "micropython": Target(

@@ -17,10 +17,12 @@ from offbeat.device.modelfile import VERSION as FORMAT
 from offbeat.train.arithmetic import cosine
 from offbeat.train.arithmetic import sine as sine_of
 from offbeat.train.errors import InputError
+from offbeat.train.families.forest import Forest
 from offbeat.train.pipeline import Pipeline
 from offbeat.train.resources import folder
 
-from .single_file import checked_prefix, joined, lacking, prefixed
+from .forest_inline import inlined
+from .single_file import INLINE, checked_prefix, joined, lacking, prefixed
 from .target import Files, write_files
 
 __all__ = ["arrays", "environment", "files", "members_header", "pair", "runtime", "values", "write"]
@@ -146,25 +148,39 @@ def arrays(model: Model) -> tuple[str, str]:
     return templates.get_template("model.h").render(found), templates.get_template("model.c").render(found)
 
 
-def runtime(model: Model) -> dict[str, str]:
-    """The runtime's sources that a model needs, by name."""
+def runtime(model: Model, inline: bool = False) -> dict[str, str]:
+    """The runtime's sources that a model needs, by name. inline: a forest's trees as code.
+
+    Raises InputError for inline and a model that is no forest.
+    """
     sources = {path.name: path.read_text(encoding="utf-8") for path in _sources(model)}
+    if inline:
+        family = Pipeline(model).family
+        if not isinstance(family, Forest):
+            raise InputError(
+                f"--forest inline is for a forest, and this model is of family {family.name}; leave it out"
+            )
+        sources["offbeat_forest.c"] = inlined(sources["offbeat_forest.c"], family)
     members = _members(model)
     return {**sources, "offbeat_members.h": members_header(members)} if members else sources
 
 
-def pair(model: Model, name: str = "model", prefix: str = "offbeat") -> dict[str, str]:
-    """One self-contained pair of files, NAME.h and NAME.c. prefix: how its names begin."""
-    made = joined(runtime(model), arrays(model), lacking(model, _members(model)), name)
+def pair(model: Model, name: str = "model", prefix: str = "offbeat", inline: bool = False) -> dict[str, str]:
+    """One self-contained pair of files, NAME.h and NAME.c. prefix: how its names begin; inline: as for ``runtime``."""
+    lacks = lacking(model, _members(model)) | {INLINE: inline}
+    made = joined(runtime(model, inline), arrays(model), lacks, name)
     return made if prefix == "offbeat" else {file: prefixed(text, prefix) for file, text in made.items()}
 
 
-def files(model: bytes, single_file: bool = False, prefix: str | None = None) -> Files:
+def files(model: bytes, single_file: bool = False, prefix: str | None = None, forest: str = "table") -> Files:
     """Arrays, runtime, example and README.
 
     single_file: one pair model.h and model.c instead of arrays and runtime; prefix: how its names begin, by default
-    offbeat. Raises InputError for a prefix that is none, or without single_file.
+    offbeat; forest: its trees as a "table" or "inline", as code. Raises InputError for a prefix that is none, or
+    without single_file, and for a forest that is neither, or inline for another family.
     """
+    if forest not in ("table", "inline"):
+        raise InputError(f"--forest {forest} is unknown; choose table or inline")
     parsed = parse(model)
     if prefix is not None and not single_file:
         raise InputError("--prefix renames what --single-file makes; give both, or neither")
@@ -172,10 +188,10 @@ def files(model: bytes, single_file: bool = False, prefix: str | None = None) ->
     found = {**values(parsed), "single_file": single_file}
     if single_file:
         found["sources"] = ["model.c"]
-        texts = pair(parsed, prefix=beginning)
+        texts = pair(parsed, prefix=beginning, inline=forest == "inline")
     else:
         header, source = arrays(parsed)
-        texts = {**runtime(parsed), "model.h": header, "model.c": source}
+        texts = {**runtime(parsed, forest == "inline"), "model.h": header, "model.c": source}
     templates = environment()
     example = templates.get_template("example.c").render(found)
     readme = templates.get_template("c_readme.md").render(found)

@@ -140,12 +140,12 @@ def _starts(body: list[str], i: int) -> bool:
 def _without_attributes(code: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Tokens without those of GNU's __attribute__((…))."""
     left, depth, inside = [], 0, False
-    for kind, token in code:
-        inside = inside or token == "__attribute__"
+    for kind, mark in code:
+        inside = inside or mark == "__attribute__"
         if not inside:
-            left.append((kind, token))
-        depth += inside * ((token == "(") - (token == ")"))
-        inside = inside and (depth > 0 or token != ")")
+            left.append((kind, mark))
+        depth += inside * ((mark == "(") - (mark == ")"))
+        inside = inside and (depth > 0 or mark != ")")
     return left
 
 

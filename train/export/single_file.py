@@ -16,9 +16,11 @@ from offbeat.train.features import KINDS
 
 from .csource import Item, Node, items_of, mapped, renamed, resolved, split, text_of, words
 
-__all__ = ["checked_prefix", "joined", "lacking", "prefixed"]
+__all__ = ["INLINE", "checked_prefix", "joined", "lacking", "prefixed"]
 
 PUBLIC = "offbeat.h"
+INLINE = "OFFBEAT_FOREST_INLINE"
+"""The macro that says that a forest's trees are code."""
 _GUARD = re.compile(r"#\s*ifndef (\w+_H)\n")
 _HEAD = re.compile(r"\s*(/\*.*?\*/)\s*(?=#|static|const|enum|typedef|struct)", re.DOTALL)
 _INCLUDE = re.compile(r"\s*#\s*include\s*([<\"])([^>\"]+)[>\"]")
@@ -79,7 +81,7 @@ class _Known(dict[str, bool]):
     """Macros of the runtime's own that are decided here: what is not listed is not defined."""
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.startswith(("OFFBEAT_WITHOUT_", "OFFBEAT_MEMBER_"))
+        return isinstance(name, str) and name.startswith(("OFFBEAT_WITHOUT_", "OFFBEAT_MEMBER_", INLINE))
 
     def __missing__(self, name: str) -> bool:
         return False

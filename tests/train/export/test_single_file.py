@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from offbeat.train.errors import InputError
-from offbeat.train.export import csource, export
+from offbeat.train.export import c, csource, export
 from offbeat.train.families import FAMILIES
 from offbeat.train.features import KINDS, Feature
 from offbeat.train.modelfile import Standardize
+from offbeat.train.profile import MCUS, build_firmware, firmware, measure, toolchain_missing
 from tests.parity.models import SHAPES, Case, make_case, make_window, with_golden
 from tests.parity.test_c import WRAPPER, check
 
@@ -53,19 +54,56 @@ def only(case: Case, *kinds: str) -> Case:
     return Case(replace(parts, features=features, standardize=scales, parameters=made.parameters(), baseline=()))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_gives_the_trainers_numbers(family: str, tmp_path: Path) -> None:
-    for seed, window in ((3, 128), (4, 30)):
-        case = make_case(family, window, 3, seed)
-        loaded = library(case, tmp_path / str(seed), "-O2")
-        for i, shape in enumerate(sorted(SHAPES)):
-            check(loaded, case.pipeline, make_window((shape,) * 3, window, i))
+@pytest.mark.parametrize(
+    ("family", "window"), [*((family, 128) for family in FAMILIES), ("gaussian", 30), ("forest", 30)]
+)
+def test_every_family_gives_the_trainers_numbers(family: str, window: int, tmp_path: Path) -> None:
+    case = make_case(family, window, 3, 3)
+    loaded = library(case, tmp_path, "-O1")
+    for i, shape in enumerate(sorted(SHAPES)):
+        check(loaded, case.pipeline, make_window((shape,) * 3, window, i))
+
+
+@pytest.mark.parametrize("single_file", [True, False])
+def test_trees_as_code_give_the_trainers_numbers(single_file: bool, tmp_path: Path) -> None:
+    case = make_case("forest", 64, 2, 3)
+    made = exported(case, tmp_path, single_file=single_file, forest="inline")
+    (made / "example.c").write_text(WRAPPER)
+    compile_c(sorted(made.glob("*.c")), tmp_path / "a.so", "-O1", "-shared", "-fPIC", f"-I{made}")
+    loaded = load(tmp_path / "a.so")
+    assert loaded.start() == 0
+    text = "".join(path.read_text() for path in made.glob("*.c"))
+    assert "sum += tree_0(z);" in text
+    for i, shape in enumerate(sorted(SHAPES)):
+        check(loaded, case.pipeline, make_window((shape,) * 2, 64, i))
+
+
+@pytest.mark.parametrize(
+    ("family", "forest", "words"), [("pca", "inline", "is for a forest"), ("forest", "x", "table or")]
+)
+def test_trees_as_code_are_refused_where_there_are_none(family: str, forest: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        exported(make_case(family, 64, 2, 3), tmp_path, forest=forest)
+
+
+@pytest.mark.skipif(bool(toolchain_missing()), reason="needs offbeat's profile: pip install 'offbeat[profile]'")
+@pytest.mark.parametrize(
+    ("family", "core"),
+    [*(("autoencoder", core) for core in ("cortex-m0", "cortex-m3", "cortex-m4")), ("gaussian", "cortex-m4"),
+     ("ensemble", "cortex-m0"), ("ensemble", "cortex-m4")],
+)  # fmt: skip
+def test_emulated_cores_give_the_trainers_numbers(family: str, core: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case(family, 64, 2, seed=39, most=12)
+    around = {name: text for name, text in firmware.inputs_of(case.data).items() if name in ("driver.c", "layout.ld")}
+    monkeypatch.setattr(firmware, "inputs_of", lambda model: {**c.pair(case.model), **around})
+    windows = np.stack([make_window((shape,) * 2, 64, seed=7) for shape in sorted(SHAPES)])
+    assert measure(case.data, build_firmware(case.data, MCUS[core]), windows).windows == len(SHAPES)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_feature_alone(kind: str, tmp_path: Path) -> None:
     case = only(make_case("kmeans", 64, 2, 1), kind)
-    loaded = library(case, tmp_path, "-O2")
+    loaded = library(case, tmp_path, "-O1")
     for i, shape in enumerate(sorted(SHAPES)):
         check(loaded, case.pipeline, make_window((shape,) * 2, 64, i))
     text = (tmp_path / "c" / "model.c").read_text()
@@ -100,7 +138,7 @@ def test_there_are_two_files_to_take_and_nothing_else_is_visible(tmp_path: Path)
 
 
 def test_two_models_with_prefixes_fit_into_one_program(tmp_path: Path) -> None:
-    cases = {name: with_golden(make_case(name, 64, 2, 7)) for name in ("gaussian", "forest")}
+    cases = {name: with_golden(make_case(name, 64, 2, 7)) for name in ("autoencoder", "forest")}
     sources, checks = [], []
     for name, case in cases.items():
         made = exported(case, tmp_path / name, single_file=True, prefix=name)

@@ -30,12 +30,12 @@ static void need(bool condition, mp_rom_error_text_t what)
     }
 }
 
-/* A section of the model in place, or a copy where it lies at an address that the core cannot read words from. */
-static const void *section(mp_obj_t *kept, mp_obj_t object, size_t bytes, size_t alignment)
+/* A section of the model in place, or a copy where it lies at an address that is not aligned; NULL where it is empty. */
+static const void *section(mp_obj_t *kept, mp_obj_t object, size_t alignment, size_t *bytes)
 {
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(object, &buffer, MP_BUFFER_READ);
-    need(bytes == 0 || buffer.len == bytes, MP_ERROR_TEXT("a section has a wrong length"));
+    *bytes = buffer.len;
     if (buffer.len == 0) {
         return NULL;
     }
@@ -47,6 +47,35 @@ static const void *section(mp_obj_t *kept, mp_obj_t object, size_t bytes, size_t
         return copy;
     }
     return buffer.buf;
+}
+
+static void need_length(bool condition)
+{
+    need(condition, MP_ERROR_TEXT("a section has a wrong length"));
+}
+
+static int32_t sine_of(const int16_t *sine, uint32_t quarter, uint32_t step)
+{
+    const uint32_t within = step % (2 * quarter);
+    const int32_t value = sine[within < quarter ? within : 2 * quarter - within];
+    return step / (2 * quarter) % 2 == 1 ? -value : value;
+}
+
+/* What an export to C has as a table: of butterflies 1, 2, .. the cosine and sine of twice, once and three times the
+ * angle. The collector follows the model's pointer to it. */
+static const uint32_t *twiddles_of(const int16_t *sine, uint32_t quarter)
+{
+    static const uint8_t times[] = { 2, 1, 3 };
+    uint32_t *const table = m_new(uint32_t, 3 * (quarter / 2 - 1) + 1);
+    uint32_t *word = table;
+    for (uint32_t j = 2; j < quarter; j += 2) {
+        for (size_t i = 0; i < MP_ARRAY_SIZE(times); i++) {
+            const int32_t c = sine_of(sine, quarter, j * times[i] + quarter);
+            const int32_t s = sine_of(sine, quarter, j * times[i]);
+            *word++ = ((uint32_t)c & 0xFFFFU) | (uint32_t)s << 16;
+        }
+    }
+    return table;
 }
 
 static int16_t *scratch(mp_obj_t *kept, mp_obj_t object, uint16_t *words)
@@ -64,18 +93,18 @@ static const offbeat_feature *feature_list(mp_obj_t object, offbeat_model *model
     offbeat_feature *list;
     const uint16_t *words;
     mp_get_buffer_raise(object, &buffer, MP_BUFFER_READ);
-    need(buffer.len > 0 && buffer.len % 8 == 0 && buffer.len / 8 <= 255, MP_ERROR_TEXT("a section has a wrong length"));
+    need_length(buffer.len > 0 && buffer.len % 8 == 0 && buffer.len / 8 <= 255);
     model->count = (uint8_t)(buffer.len / 8);
     list = m_new(offbeat_feature, model->count);
     words = buffer.buf;
-    model->work = model->window;
+    model->work = (uint16_t)(model->window + 1);
     for (uint8_t j = 0; j < model->count; j++, words += 4) {
         list[j].kind = (uint8_t)words[0];
         list[j].channel = (uint8_t)words[1];
         list[j].first = words[2];
         list[j].bins = words[3];
         if (list[j].kind == OFFBEAT_CORRELATION) {
-            model->work = (uint16_t)(2 * model->window);
+            model->work = (uint16_t)(2 * model->window + 1);
         }
     }
     return list;
@@ -94,6 +123,7 @@ static mp_obj_t runtime_make_new(const mp_obj_type_t *type, size_t n_args, size_
     uint16_t vector_words;
     int16_t *work;
     int16_t *vector;
+    size_t bytes;
     int error;
     mp_arg_check_num(n_args, n_kw, ARGUMENTS, ARGUMENTS, false);
     family = mp_obj_get_int(args[FAMILY]);
@@ -101,19 +131,28 @@ static mp_obj_t runtime_make_new(const mp_obj_type_t *type, size_t n_args, size_
     self = mp_obj_malloc(runtime_obj_t, type);
     memset(&self->model, 0, sizeof(*self) - offsetof(runtime_obj_t, model));
     model = &self->model;
+    model->format = OFFBEAT_FORMAT;
+    model->number = (uint8_t)family;
     model->family = families[family];
     model->window = (uint16_t)mp_obj_get_int(args[WINDOW]);
     model->hop = model->window;
     model->channels = (uint8_t)mp_obj_get_int(args[CHANNELS]);
     model->room = (uint16_t)mp_obj_get_int(args[ROOM]);
     model->features = feature_list(args[FEATURES], model);
-    model->sine = section(&self->kept[0], args[SINE], 0, 2);
-    model->scales = section(&self->kept[1], args[STANDARDIZE], 8U * model->count, 4);
-    model->slew = section(&self->kept[2], args[BASELINE], 0, 2);
-    model->parameters = section(&self->kept[3], args[PARAMETERS], 0, 2);
+    model->sine = section(&self->kept[0], args[SINE], 2, &bytes);
+    need_length(bytes == 0 || (model->window >= 8 && bytes == 2 * (model->window / 4U + 1)));
+    if (model->sine != NULL) {
+        model->twiddles = twiddles_of(model->sine, model->window / 4U);
+    }
+    model->scales = section(&self->kept[1], args[STANDARDIZE], 4, &bytes);
+    need_length(bytes == 8U * model->count);
+    model->slew = section(&self->kept[2], args[BASELINE], 2, &bytes);
+    need_length(bytes == 0 || bytes == 2U * model->count);
+    model->parameters = section(&self->kept[3], args[PARAMETERS], 4, &bytes);
+    need_length(bytes != 0 && bytes % 2 == 0);
+    model->length = (uint32_t)(bytes / 2);
     work = scratch(&self->kept[4], args[WORK], &work_words);
     vector = scratch(&self->kept[5], args[VECTOR], &vector_words);
-    need(model->parameters != NULL, MP_ERROR_TEXT("a section has a wrong length"));
     error = offbeat_init(&self->state, model, work, work_words, vector, vector_words);
     if (error != OFFBEAT_OK) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s"), offbeat_error_text(error));
