@@ -96,7 +96,7 @@ class Detector:
             self.features = native.Features(model, self.scorer.room())
             self.scorer = native.Scorer(self.features)
         else:
-            self.features = Features(model, self.scorer.room())
+            self.features = Features(model, self.scorer.room())  # type: ignore[assignment]
         self.decision = Decision(*model.decision)
         self.score = 0
 

@@ -3,7 +3,7 @@
 from array import array
 
 try:
-    import offbeat_c
+    import offbeat_c  # type: ignore[import-not-found]
 except ImportError:  # the usual firmware
     offbeat_c = None
 

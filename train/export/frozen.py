@@ -123,6 +123,29 @@ def module_of(model: Model, kernels: str = "bytecode") -> str:
     return f"{heading}{body}\n\n\n{_constants(model)}"
 
 
+class _Constants(ast.NodeTransformer):
+    """Puts numbers in the place of names that const() declares.
+
+    MicroPython's compiler does so too, but wherever the name stands, so no local variable may get it from a minifier.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        self.generic_visit(node)
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"), args=[expression])):
+                bare = {"__builtins__": {}}
+                self.values[name] = eval(compile(ast.Expression(expression), name, "eval"), bare)  # noqa: S307  our own
+                return None
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        known = isinstance(node.ctx, ast.Load) and node.id in self.values
+        return ast.copy_location(ast.Constant(self.values[node.id]), node) if known else node
+
+
 def minified(source: str) -> str:
     """The same module in as few bytes as python-minifier makes of it. Raises InputError where it is not installed."""
     if find_spec("python_minifier") is None:
@@ -131,7 +154,7 @@ def minified(source: str) -> str:
 
     return str(
         python_minifier.minify(
-            source, remove_literal_statements=True, remove_annotations=False, hoist_literals=False, rename_globals=True,
+            ast.unparse(_Constants().visit(ast.parse(source))), remove_literal_statements=True, remove_annotations=False, hoist_literals=False, rename_globals=True,
             preserve_globals=_KEPT, remove_object_base=True,
         )
     )  # fmt: skip

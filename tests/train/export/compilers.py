@@ -21,7 +21,7 @@ def _found(system: str, zig: str) -> dict[str, list[str]]:
 
 
 CC = _found("gcc", "cc")
-CXX = _found("g++", "c++")
+CXX = dict([*_found("g++", "c++").items()][:1])  # zig compiles a C++ library of its own first, which takes minutes
 
 
 def compile_c(sources: list[Path], output: Path, *flags: str, compiler: str | None = None) -> Path:

@@ -6,6 +6,7 @@ $OFFBEAT_MICROPYTHON_SOURCE says where it is. $OFFBEAT_WITHOUT_MICROPYTHON_SOURC
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -63,12 +64,19 @@ def firmware(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Unix port with the module in it, built once a run; or $OFFBEAT_MICROPYTHON_WITH_C, built before."""
     if os.environ.get("OFFBEAT_MICROPYTHON_WITH_C"):
         return Path(os.environ["OFFBEAT_MICROPYTHON_WITH_C"])
-    source, build = _source(), tmp_path_factory.mktemp("build")
-    command = ["make", "-j2", "-C", str(source / "ports" / "unix"), "VARIANT=standard", *_WITHOUT]
-    done = subprocess.run(
-        [*command, f"USER_C_MODULES={exported}", f"BUILD={build}"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+    source = _source()
+    shared = tmp_path_factory.getbasetemp()
+    build = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "firmware"
+    build.mkdir(exist_ok=True)
+    command = ["make", "-j2", "-C", str(source / "ports" / "unix"), "VARIANT=standard", "COPT=-O1", *_WITHOUT]
+    with (build / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first worker builds, the others wait
+        if (build / "micropython").exists():
+            return build / "micropython"
+        done = subprocess.run(
+            [*command, f"USER_C_MODULES={exported}", f"BUILD={build}"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     return build / "micropython"
 
 
