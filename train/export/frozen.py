@@ -152,9 +152,10 @@ def minified(source: str) -> str:
         raise InputError("--minify needs python-minifier; install it with: pip install 'offbeat[micropython]'")
     import python_minifier
 
+    plain = ast.unparse(_Constants().visit(ast.parse(source)))
     return str(
         python_minifier.minify(
-            ast.unparse(_Constants().visit(ast.parse(source))), remove_literal_statements=True, remove_annotations=False, hoist_literals=False, rename_globals=True,
+            plain, remove_literal_statements=True, remove_annotations=False, hoist_literals=False, rename_globals=True,
             preserve_globals=_KEPT, remove_object_base=True,
         )
     )  # fmt: skip
