@@ -27,14 +27,19 @@ from .compilers import CC, compile_c, load
 MISSING = [package for module, package in tflite._NEEDED.items() if find_spec(module) is None]
 
 
-def fitted(count: int, hidden: tuple[int, ...], seed: int) -> tuple[Autoencoder, np.ndarray, np.ndarray]:
-    """An autoencoder of made-up standard scores with structure: it, normal vectors and faulty ones (Q7)."""
+def fitted(
+    count: int, hidden: tuple[int, ...], seed: int, fault: float = 1.0
+) -> tuple[Autoencoder, np.ndarray, np.ndarray]:
+    """An autoencoder of made-up standard scores with structure: it, normal vectors and faulty ones (Q7).
+
+    fault: standard deviation of what is added to the faulty ones.
+    """
     rng = np.random.default_rng(seed)
     mix = rng.normal(size=(4, count)) / 2
     scores = rng.normal(size=(400, 4)) @ mix + 0.3 * rng.normal(size=(400, count))
     family = Autoencoder.fit(scores[:200], 0, hidden=hidden)
     normal = np.clip(np.round(scores * 128), -8191, 8191).astype(np.int32)
-    faulty = np.clip(normal[200:] + np.round(128 * rng.normal(size=(200, count))).astype(np.int32), -8191, 8191)
+    faulty = np.clip(normal[200:] + np.round(fault * 128 * rng.normal(size=(200, count))).astype(np.int32), -8191, 8191)
     return family.scaled_to(int(np.quantile(family.distances(normal), 0.99))), normal, faulty
 
 
@@ -88,7 +93,7 @@ def converted() -> dict[str, tuple[Any, ...]]:
         if os.environ.get("OFFBEAT_CI") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
-    made = {"small": fitted(12, (8,), 1), "wide": fitted(48, (24,), 2)}
+    made = {"small": fitted(12, (8,), 1), "wide": fitted(48, (24,), 2, 0.3)}
     jobs = [
         tflite.job_of(family, network_inputs(normal[:100]), network_inputs(np.concatenate([normal[200:], faulty])))
         for family, normal, faulty in made.values()
