@@ -134,6 +134,8 @@ static mp_obj_t runtime_make_new(const mp_obj_type_t *type, size_t n_args, size_
     model->format = OFFBEAT_FORMAT;
     model->number = (uint8_t)family;
     model->family = families[family];
+    model->decision.k = 1; /* the board's package decides; these only have to be some */
+    model->decision.n = 1;
     model->window = (uint16_t)mp_obj_get_int(args[WINDOW]);
     model->hop = model->window;
     model->channels = (uint8_t)mp_obj_get_int(args[CHANNELS]);
