@@ -23,7 +23,7 @@ INLINE = "OFFBEAT_FOREST_INLINE"
 """The macro that says that a forest's trees are code."""
 _GUARD = re.compile(r"#\s*ifndef (\w+_H)\n")
 _HEAD = re.compile(r"\s*(/\*.*?\*/)\s*(?=#|static|const|enum|typedef|struct)", re.DOTALL)
-_INCLUDE = re.compile(r"\s*#\s*include\s*([<\"])([^>\"]+)[>\"]")
+_INCLUDE = re.compile(r"(?:\s|/\*.*?\*/)*#\s*include\s*([<\"])([^>\"]+)[>\"]", re.DOTALL)
 _CXX = '#ifdef __cplusplus\nextern "C" {\n#endif\n'
 _BEGINNING = """
 /* Functions of several callers stay one each: in one file compilers would copy them, and the code would grow. */
