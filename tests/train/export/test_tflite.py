@@ -93,7 +93,7 @@ def converted() -> dict[str, tuple[Any, ...]]:
         if os.environ.get("OFFBEAT_CI") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
-    made = {"small": fitted(12, (8,), 1), "wide": fitted(48, (24,), 2, 0.3)}
+    made = {"small": fitted(12, (8,), 1), "wide": fitted(48, (24,), 2, 0.25)}
     jobs = [
         tflite.job_of(family, network_inputs(normal[:100]), network_inputs(np.concatenate([normal[200:], faulty])))
         for family, normal, faulty in made.values()
