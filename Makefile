@@ -8,7 +8,7 @@ LINKS := $(VENV)/src/offbeat
 # MicroPython's own modules as types; they would hide CPython's, so they live apart
 BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 
-.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed picture clean
+.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device picture clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,10 @@ bench-speed: $(READY) ## training on a day of vibration, beside float code
 
 picture: $(READY) ## docs/demo.png
 	$(BIN)/python -m benchmarks.demo_picture
+
+bench-device: $(READY) ## docs/results-device.md: other generators' C beside offbeat's, on emulated cores
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -W ignore -m benchmarks.device
 
 clean:           ## removes what the other targets made
 	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .cycles import ASSUMPTION
 from .emulate import CoreFaultError, Emulator, emulator
-from .firmware import OPTIMIZATIONS, Firmware, build_firmware, compiler, toolchain_missing
+from .firmware import OPTIMIZATIONS, Firmware, build_firmware, build_program, compiler, toolchain_missing
 from .fit import Fit, advice, fits
 from .mcus import DEFAULT_MCUS, MCUS, Mcu, mcus_named
 from .measure import Measurement, measure, windows_of
@@ -24,6 +24,7 @@ __all__ = [
     "Measurement",
     "advice",
     "build_firmware",
+    "build_program",
     "compiler",
     "emulator",
     "fits",

@@ -89,7 +89,7 @@ class Emulator:
 
     def _map(self) -> None:
         sections = self.firmware.sections
-        end = max(address + len(data) for address, data in self.firmware.segments)
+        end = max(address + len(data) for address, data in self.firmware.segments if address < _RAM)
         ram = sum(sections[name] for name in (".data", ".bss", ".buffers", ".samples")) + _PAGE
         for start, size in ((_FLASH, end - _FLASH), (_RAM, ram), (_STACK, _STACK_BYTES), (_HALT, 1)):
             self._core.mem_map(start, -(-size // _PAGE) * _PAGE)

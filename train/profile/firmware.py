@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -27,8 +27,10 @@ __all__ = [
     "Firmware",
     "Function",
     "build_firmware",
+    "build_program",
     "compiler",
     "inputs_of",
+    "read_firmware",
     "require_toolchain",
     "runtime_sizes",
     "toolchain_missing",
@@ -61,8 +63,8 @@ class Function:
 class Firmware:
     """A model compiled for a core.
 
-    segments: (address, bytes) of what lies in flash; symbols: addresses by name; functions: offbeat's and the
-    compiler's library's, by address; sections: bytes by name: .text, .rodata, .data and .bss are offbeat's,
+    segments: (address, bytes) of what memory holds after a reset; symbols: addresses by name; functions: offbeat's and
+    the compiler's library's, by address; sections: bytes by name: .text, .rodata, .data and .bss are offbeat's,
     .buffers what a firmware gives it (state, work, vector, features), .samples the ring of a window and a hop,
     .helpers the compiler's own library; code: (start, end) of the addresses whose instructions are counted.
     """
@@ -124,7 +126,7 @@ def _zig(arguments: Sequence[str], where: Path) -> str:
 
 def _failed(mcu: Mcu, complaint: str) -> OffbeatError:
     lines = [line for line in complaint.splitlines() if "error" in line] or complaint.splitlines() or ["no reason"]
-    return OffbeatError(f"{compiler()} cannot compile the model for {mcu.name}: {lines[0].strip()[:300]}")
+    return OffbeatError(f"{compiler()} cannot compile the code for {mcu.name}: {lines[0].strip()[:300]}")
 
 
 def _flags(mcu: Mcu, optimize: str) -> list[str]:
@@ -167,16 +169,44 @@ def build_firmware(model: bytes, mcu: Mcu, optimize: str = "O2") -> Firmware:
         runtime = sorted(name for name in files if name.startswith("offbeat") and name.endswith(".c"))
         with ThreadPoolExecutor(max_workers=2) as pool:
             objects = list(pool.map(lambda name: _object(name, files, mcu, optimize, where), runtime))
-        sources = [str(where / name) for name in ("model.c", "driver.c")]
-        kept = [f"-Wl,-u,{name}" for name in _ENTRIES]
-        link = [*_flags(mcu, optimize), "-T", str(where / "layout.ld"), "-Wl,--gc-sections", *kept, *sources]
-        command = [*link, *map(str, objects), "-o", str(where / "firmware.elf")]
-        complaint = _zig([*command, "-nostdlib"], where)
-        if "undefined symbol" in complaint:  # division, say, which the compiler's own library has
-            complaint = _zig(command, where)
-        if complaint:
-            raise _failed(mcu, complaint)
-        return _read(where / "firmware.elf", mcu, optimize)
+        built = _linked([where / "model.c", where / "driver.c", *objects], mcu, optimize, _ENTRIES, where)
+    if built.sections[".data"]:
+        raise OffbeatError("the runtime has variables with initial values: all state has to be the caller's")
+    return built
+
+
+def build_program(
+    files: Mapping[str, str], mcu: Mcu, entries: Sequence[str], optimize: str = "O2", options: Sequence[str] = ()
+) -> Firmware:
+    """Compile and link any C program for a core as build_firmware() does a model, to be measured like one.
+
+    files: text by name, among them driver.c, whose code is not counted; entries: its functions, each of an int32 that
+    returns an int32; options: further ones of the compiler, for instance where headers are. Raises InputError where the
+    extra ``profile`` is not installed, OffbeatError where the compiler fails.
+    """
+    require_toolchain()
+    with tempfile.TemporaryDirectory(prefix="offbeat-program-") as temporary:
+        where = Path(temporary)
+        for name, text in files.items():
+            (where / name).write_text(text, encoding="utf-8")
+        sources = [where / name for name in files if name.endswith((".c", ".cpp"))]
+        return _linked(sources, mcu, optimize, entries, where, options)
+
+
+def _linked(
+    sources: Sequence[Path], mcu: Mcu, optimize: str, entries: Sequence[str], where: Path, options: Sequence[str] = ()
+) -> Firmware:
+    layout = where / "layout.ld"
+    layout.write_text((folder("train") / "templates" / "profile.ld").read_text(encoding="utf-8"), encoding="utf-8")
+    kept = [f"-Wl,-u,{name}" for name in entries]
+    link = [*_flags(mcu, optimize), *options, "-T", str(layout), "-Wl,--gc-sections", *kept]
+    command = [*link, *map(str, sources), "-o", str(where / "firmware.elf")]
+    complaint = _zig([*command, "-nostdlib"], where)
+    if "undefined symbol" in complaint:  # division, say, which the compiler's own library has
+        complaint = _zig(command, where)
+    if complaint:
+        raise _failed(mcu, complaint)
+    return read_firmware(where / "firmware.elf", mcu, optimize)
 
 
 def runtime_sizes(model: bytes, mcu: Mcu, optimize: str = "O2") -> dict[str, int]:
@@ -195,22 +225,19 @@ def runtime_sizes(model: bytes, mcu: Mcu, optimize: str = "O2") -> dict[str, int
     return found
 
 
-def _read(path: Path, mcu: Mcu, optimize: str) -> Firmware:
+def read_firmware(path: Path, mcu: Mcu, optimize: str = "O2") -> Firmware:
+    """Sizes, symbols and memory of an ELF file that was linked by the template profile.ld."""
     from elftools.elf.elffile import ELFFile
 
     with path.open("rb") as file:
         elf = ELFFile(file)
         segments = tuple(
-            (segment["p_paddr"], segment.data())
-            for segment in elf.iter_segments("PT_LOAD")
-            if segment["p_filesz"] and not segment["p_vaddr"] >> 29  # below the RAM
+            (segment["p_paddr"], segment.data()) for segment in elf.iter_segments("PT_LOAD") if segment["p_filesz"]
         )
         there = {section.name: section for section in elf.iter_sections()}
         sections = {name: there[name]["sh_size"] if name in there else 0 for name in _SECTIONS}
         bounds = {name: (s["sh_addr"], s["sh_addr"] + s["sh_size"]) for name, s in there.items() if s["sh_addr"]}
         symbols, functions = _symbols(there[".symtab"], bounds)
-    if sections[".data"]:
-        raise OffbeatError("the runtime has variables with initial values, which its emulation does not set")
     ordered = tuple(functions[start] for start in sorted(functions))
     low = min(bounds[name][0] for name in (".helpers", ".text") if name in bounds)
     return Firmware(mcu, optimize, segments, symbols, ordered, sections, (low, bounds[".text"][1]))

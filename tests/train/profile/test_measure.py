@@ -132,7 +132,7 @@ def test_what_would_stop_a_core_is_a_fault(m3: Firmware) -> None:
 @needs_toolchain
 def test_a_compiler_that_fails_says_why() -> None:
     mcu = replace(MCUS["cortex-m3"], flags=("-mcpu=cortex_m3000",))
-    with pytest.raises(OffbeatError, match=r"zig cc .* cannot compile the model for cortex-m3: "):
+    with pytest.raises(OffbeatError, match=r"zig cc .* cannot compile the code for cortex-m3: "):
         build_firmware(shipped(), mcu)
 
 
