@@ -22,7 +22,7 @@ from .errors import InputError
 from .modelfile import Decision
 from .tail import DRAWS, Floats, Tail, block_factors, cluster_starts, fit_tail
 
-__all__ = ["CONFIDENCE", "Calibration", "calibrate", "rate_bound"]
+__all__ = ["CONFIDENCE", "Calibration", "calibrate", "rate_bound", "rate_supported"]
 
 CONFIDENCE = 0.95
 
@@ -297,3 +297,19 @@ def calibrate(
         budget, threshold, hours, alarms, promised, supported, "ranks" if supported else "tail", low, high,
         hours * none / budget.per_hour, highest, tuple(kept.tolist()), evidence.together,
     )  # fmt: skip
+
+
+def rate_supported(
+    distances: NDArray[np.integer] | Sequence[NDArray[np.integer]], hours: float, decision: Decision, threshold: int
+) -> float | None:
+    """The least budget, in false alarms an hour, that counting supports at a threshold: upper bound at 95 % confidence.
+
+    distances, hours: as of calibrate(); threshold: squared distance. None where so much of the normal data lies above
+    it that calibrate() would not go so low.
+    """
+    joined, lengths = _inputs(distances, hours, None)
+    levels = level(joined, decision)
+    if (levels >= threshold).mean() > _HIGHEST_SHARE:
+        return None
+    evidence = _evidence(joined, levels, decision, hours, lengths, threshold)
+    return evidence.bound(evidence.trace.alarms(threshold))

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from .arithmetic import Int32
+from .arithmetic import SMALL_INTEGER_MAX, Int32
 from .boards import DEFAULT_CORE
 from .budget import Budget
 from .calibrate import Calibration, calibrate
 from .choose import scale_features
 from .cost import Cost, cost_of
-from .crossfit import Score, cross_fit
+from .crossfit import CrossFit, Score, cross_fit
 from .dataset import WindowSet
 from .distill import learn, outlier_scores, saved_bytes, taught
 from .families import FAMILIES, Family
+from .families.base import unit_ratio
 from .features import Feature
 from .modelfile import Decision, Standardize
 from .pipeline import standardized, without_baseline
@@ -27,6 +28,8 @@ from .pipeline import standardized, without_baseline
 __all__ = ["Candidate", "Faulty", "Plan", "teacher_quality", "try_family"]
 
 _REFERENCE = 1 << 20  # distance at which float and integer scores are put on one scale
+_BASELINE_MEMORY = 1000  # windows; at the slew of slow sensors the baseline goes 3 deviations meanwhile
+_FAMILY_MEMORY = 32  # windows of one that predicts from the last few
 _MOST_FITTED = 20_000  # windows, evenly spread: no estimator here learns more from the next
 
 
@@ -55,14 +58,16 @@ class Plan:
 @dataclass(frozen=True)
 class Faulty:
     """Windows with one fault. features: int32 [S, L, F], S stretches of L windows that follow one another; judged: the
-    first window of each that bears enough of the fault to be judged."""
+    first window of each that bears enough of the fault to be judged; places: int [S], of injected faults (L = 1), which
+    of the normal windows, joined, each was made from, or -1; those of neighbours follow one another."""
 
     features: Int32
     judged: int = 0
+    places: NDArray[np.int64] | None = None
 
     def select(self, columns: Sequence[int]) -> Faulty:
         """The same with some of the features."""
-        return Faulty(self.features[:, :, list(columns)], self.judged)
+        return replace(self, features=self.features[:, :, list(columns)])
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,9 @@ class Candidate:
     blocks in order of time; quality: mean over the injected faults of the AUROC of faulty windows against held-out
     normal ones; f1: of all of them at the threshold; float_quality, float_f1: the same of the float model before
     quantization; detected: share of windows with an injected fault, by fault, that score at or above the threshold;
-    float_error: 99 % quantile of the score's change by quantization, in score units, over windows that score below
-    twice the threshold; settings: of the fit, empty where it chose itself; cost: of the whole model.
+    half_found: the threshold, a squared distance, that would find half of them all; float_error: 99 % quantile of the
+    score's change by quantization, in score units, over windows that score below twice the threshold; settings: of the
+    fit, empty where it chose itself; cost: of the whole model.
     """
 
     plan: Plan
@@ -87,6 +93,7 @@ class Candidate:
     f1: float
     float_f1: float
     detected: dict[str, float]
+    half_found: int
     float_error: float
     settings: Mapping[str, Any]
     cost: Cost
@@ -133,11 +140,30 @@ def _both(family: Family, scales: tuple[Standardize, ...], plan: Plan) -> Score:
     return score
 
 
-def _of_faulty(score: Score, faulty: Faulty, apart: bool) -> NDArray[np.float64]:
-    """Scores float64 [K, S] of what is judged of the faulty windows; apart: they may be scored all at once."""
+def _in_unit_of(score: Score, other: Score, features: Int32) -> Score:
+    """The other score, in the unit that the first has: by the features int32 [W, F] that both were fitted to."""
+    features = features[:: -(-len(features) // _MOST_FITTED)]
+    ratios = np.array([[unit_ratio(one, two)] for one, two in zip(score(features), other(features), strict=True)])
+    return lambda some: other(some) * ratios
+
+
+def _memory(plan: Plan, stateful: bool) -> int:
+    """How many windows before it a score may depend on, as far as it matters."""
+    return _BASELINE_MEMORY if plan.slew.any() else _FAMILY_MEMORY * stateful
+
+
+def _of_faulty(score: Score, folds: CrossFit, faulty: Faulty) -> NDArray[np.float64]:
+    """Scores float64 [K, S] of what is judged of the faulty windows.
+
+    A model that has seen a window without its fault scores it lower than it would a new one, the more so the closer
+    it keeps to what it has seen: normal windows are held out, and so must these be.
+    """
     stretches, length, count = faulty.features.shape
-    if apart and length == 1:
-        return score(faulty.features.reshape(stretches, count))
+    features = faulty.features.reshape(stretches * length, count)
+    if faulty.places is not None:
+        return folds.unseen(features, faulty.places)
+    if not folds.memory and length == 1:
+        return score(features)
     return np.concatenate([score(run)[:, faulty.judged :] for run in faulty.features], axis=1)
 
 
@@ -182,17 +208,21 @@ def try_family(
     normal = [stretch.features for stretch in windows.normal]
     with threadpool_limits(1):  # the same sums whatever runs beside, so the same model
         scales, fitted = _fit(normal, plan, family, settings)
+        score = _both(fitted, scales, plan)
+
+        # The threshold is that of the model that ships: another size would have other distances.
+        alike = settings if plan.teacher else {**settings, **fitted.chosen}
 
         def make(stretches: Sequence[Int32]) -> Score:
-            own, part = _fit(stretches, plan, family, settings)
-            return _both(part, own, plan)
+            own, part = _fit(stretches, plan, family, alike)
+            of_part = _both(part, own, plan)
+            return _in_unit_of(score, of_part, np.concatenate(stretches)) if fitted.own_unit else of_part
 
-        blocks = cross_fit(windows, make, apart=not (family.stateful or plan.slew.any()))
-    held_out = [block[0].astype(np.int32) for block in blocks]
+        folds = cross_fit(windows, make, _memory(plan, family.stateful))
+        scores = {fault: _of_faulty(score, folds, each) for fault, each in faulty.items()}
+    held_out = [np.clip(np.round(block[0]), 0, SMALL_INTEGER_MAX).astype(np.int32) for block in folds.blocks]
     calibration = calibrate(held_out, windows.normal_hours, plan.budget, plan.decision)
-    score = _both(fitted, scales, plan)
-    scores = {fault: _of_faulty(score, each, not family.stateful) for fault, each in faulty.items()}
-    judged = _judge(np.concatenate(blocks, axis=1), scores, calibration.threshold)
+    judged = _judge(folds.held_out, scores, calibration.threshold)
     fitted = fitted.scaled_to(calibration.threshold)
     sample = np.concatenate(normal)[:: -(-windows.normal_windows // _MOST_FITTED)]
     return Candidate(
@@ -206,6 +236,7 @@ def try_family(
         f1=judged.f1[0],
         float_f1=judged.f1[1],
         detected=judged.detected,
+        half_found=int(np.median(np.concatenate([found[0] for found in scores.values()]))),
         float_error=_float_error(fitted, standardized(sample, scales)),
         settings=dict(settings),
         cost=cost_of(
@@ -237,7 +268,7 @@ def teacher_quality(windows: WindowSet, faulty: Mapping[str, Faulty], plan: Plan
 
         return score
 
-    healthy = np.concatenate(cross_fit(windows, make), axis=1)
+    folds = cross_fit(windows, make, _memory(plan, stateful=False))
     score = make([stretch.features for stretch in windows.normal])
-    scores = {fault: _of_faulty(score, each, apart=True) for fault, each in faulty.items()}
-    return _judge(healthy, scores, np.inf).quality[0], sizes[-1]
+    scores = {fault: _of_faulty(score, folds, each) for fault, each in faulty.items()}
+    return _judge(folds.held_out, scores, np.inf).quality[0], sizes[-1]

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from .candidate import Candidate
+from .cost import constant_bytes
 from .distill import bytes_in_float
 from .evaluate import Evaluation
 from .resources import environment
@@ -18,8 +19,7 @@ __all__ = ["card", "distilled_rows", "limits", "size_rows", "sizes_of", "summary
 def size_rows(training: Training) -> list[tuple[str, int]]:
     """Sizes in bytes: (what, bytes). Code and stack are not in it; `offbeat export --to c` names them."""
     model, pipeline = training.pipeline.model, training.pipeline
-    twiddles = 12 * (pipeline.window // 8 - 1) if len(model.sine) else 0
-    constants = len(model.sine) + twiddles + len(model.standardize) + len(model.parameters) + 8 * len(pipeline.features)
+    constants = constant_bytes(pipeline.features, len(model.parameters), pipeline.window, len(model.baseline) > 0)
     window = pipeline.window * len(pipeline.channels) * 2
     return [
         ("model file, with golden vectors", len(training.model)),

@@ -36,7 +36,7 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
 
 _TRIED = ("motion", "vibration", "all")
 _LONG_SAMPLES = 30.0  # s: taken more seldom, a window is a day, and what changes within it says something
-_CHANGE = 24  # a change compares two such parts of the window: hours, in a window of a day
+_CHANGE = 4  # a change compares two such parts of the window: the last six hours with those before, in one of a day
 
 _LEAST_DEVIATION = {"mean": 16.0, "crossings": 1.0, "correlation": 20.0, "change": 16.0}
 _LEAST_LOG_DEVIATION = 10.0  # 1/1024 octave: 0.7 %, below what a repeated measurement shows

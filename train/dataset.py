@@ -18,7 +18,6 @@ from .recording import RecordingReader, normal_mask
 __all__ = ["Stretch", "WindowSet", "collect", "window_blocks"]
 
 _SAMPLE_WINDOWS = 256
-_SEGMENTS = 24
 _THIN_BLOCKS = 40
 
 
@@ -27,7 +26,8 @@ class Stretch:
     """Windows that follow one another without a gap.
 
     features: int32 [W, F]; starts: int64 [W], first row of each window in its recording; fault: str [W], the
-    label that most of a window's samples bear, "" where they are normal; whole: bool [W], all samples alike.
+    label that most of a window's samples bear, "" where they are normal; whole: bool [W], all samples alike;
+    counts: int16 [hop * (W - 1) + N, C], the samples themselves, of slow sensors only.
     """
 
     path: str
@@ -35,15 +35,22 @@ class Stretch:
     starts: NDArray[np.int64]
     fault: NDArray[np.str_]
     whole: NDArray[np.bool_]
+    counts: NDArray[np.int16] | None = None
+
+    def part(self, low: int, high: int, window: int, hop: int) -> Stretch:
+        """Its windows from ``low`` to before ``high``, at least one; window, hop: samples."""
+        own = slice(low, high)
+        counts = None if self.counts is None else self.counts[hop * low : hop * (high - 1) + window]
+        return Stretch(self.path, self.features[own], self.starts[own], self.fault[own], self.whole[own], counts)
 
 
 @dataclass(frozen=True)
 class WindowSet:
     """The windows of some recordings, described.
 
-    stretches: all windows; normal: those to learn from; samples: int16 [<= 256, N, C] normal windows, evenly
-    spread; segments: int16 [<= 24, 3N, C] normal runs of three windows, for a slow sensor, whose faults grow over
-    windows; seconds: of all recordings; still: channels that move in no normal window, and the counts they rest at.
+    stretches: all windows; normal: those to learn from; samples: int16 [S <= 256, N, C] normal windows, evenly
+    spread; places: int64 [S], where each is among the normal ones, joined, or -1; seconds: of all recordings; still:
+    channels that move in no normal window, and the counts they rest at.
     """
 
     window: int
@@ -52,18 +59,21 @@ class WindowSet:
     stretches: tuple[Stretch, ...]
     normal: tuple[Stretch, ...]
     samples: NDArray[np.int16]
-    segments: NDArray[np.int16]
+    places: NDArray[np.int64]
     seconds: float
     still: Mapping[int, int] = field(default_factory=dict)
 
     def select(self, columns: Sequence[int]) -> WindowSet:
-        """The same windows with some of their features."""
+        """The same windows with some of their features, and without their samples."""
         chosen = list(columns)
-        if all(chosen == list(range(stretch.features.shape[1])) for stretch in self.stretches[:1] + self.normal[:1]):
-            return self
+        of_one = self.stretches[:1] + self.normal[:1]
+        every = all(chosen == list(range(stretch.features.shape[1])) for stretch in of_one)
 
         def part(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
-            return tuple(replace(stretch, features=stretch.features[:, chosen]) for stretch in stretches)
+            return tuple(
+                replace(each, features=each.features if every else each.features[:, chosen], counts=None)
+                for each in stretches
+            )
 
         return replace(self, stretches=part(self.stretches), normal=part(self.normal))
 
@@ -75,22 +85,17 @@ class WindowSet:
         length = most // _THIN_BLOCKS
         first = np.linspace(0, total - length, _THIN_BLOCKS).astype(int)
         blocks, start = [], 0
+        block = np.searchsorted(first, self.places, side="right") - 1
+        inside = self.places - first[block]
+        places = np.where((inside < length) & (self.places >= 0), block * length + inside, -1)
         for stretch in self.normal:
             stop = start + len(stretch.features)
             for low in first:
-                part = slice(max(low - start, 0), max(min(low + length, stop) - start, 0))
-                if part.stop > part.start:
-                    blocks.append(
-                        Stretch(
-                            stretch.path,
-                            stretch.features[part],
-                            stretch.starts[part],
-                            stretch.fault[part],
-                            stretch.whole[part],
-                        )
-                    )
+                begin, end = max(low - start, 0), max(min(low + length, stop) - start, 0)
+                if end > begin:
+                    blocks.append(stretch.part(begin, end, self.window, self.hop))
             start = stop
-        return replace(self, normal=tuple(blocks))
+        return replace(self, normal=tuple(blocks), places=places)
 
     @property
     def paths(self) -> str:
@@ -162,52 +167,49 @@ def window_blocks(
 
 
 def _stretches(
-    reader: RecordingReader, features: Sequence[Feature], window: int, hop: int, keep: Callable[..., None]
+    reader: RecordingReader,
+    features: Sequence[Feature],
+    window: int,
+    hop: int,
+    keep: Callable[..., None],
+    with_counts: bool,
 ) -> Iterator[Stretch]:
     parts: list[tuple[Int32, NDArray, NDArray, NDArray]] = []
+    samples: list[NDArray[np.int16]] = []
 
     def stretch() -> Stretch:
         found, starts, fault, whole = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Stretch(str(reader.path), found, starts, fault, whole)
+        counts = np.concatenate([*samples, last[hop:]]) if with_counts else None
+        return Stretch(str(reader.path), found, starts, fault, whole, counts)
 
     blocks = window_blocks(reader, window, hop)
     for (windows, fault, whole, starts, continues), found in described(blocks, features, window):
         if parts and not continues:
             yield stretch()
-            parts = []
+            parts, samples = [], []
         parts.append((found, starts, fault, whole))
+        if with_counts:
+            samples.append(windows[:, :hop].reshape(-1, windows.shape[2]))
+            last = np.array(windows[-1])
         keep(windows, (fault == "") & whole, starts[-1])
     if parts:
         yield stretch()
 
 
-def _normal(stretch: Stretch) -> Iterator[Stretch]:
+def _normal(stretch: Stretch, window: int, hop: int) -> Iterator[Stretch]:
     """The runs of normal windows inside a stretch."""
     good = (stretch.fault == "") & stretch.whole
     edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
     for low, high in zip(edges[::2], edges[1::2], strict=True):
-        part = slice(low, high)
-        yield Stretch(
-            stretch.path, stretch.features[part], stretch.starts[part], stretch.fault[part], stretch.whole[part]
-        )
+        yield stretch.part(low, high, window, hop)
 
 
-def _segments(windows: NDArray[np.int16], good: NDArray[np.bool_], hop: int) -> Iterator[NDArray[np.int16]]:
-    """Some runs of three windows among windows that follow one another."""
-    length = windows.shape[1]
-    if length % hop:
-        return
-    step = length // hop
-    faulty = np.concatenate([[0], np.cumsum(~good)])
-    starts = np.arange(len(windows) - 2 * step)
-    starts = starts[faulty[starts + 2 * step + 1] == faulty[starts]] if len(starts) else starts
-    for start in starts[np.linspace(0, len(starts) - 1, min(len(starts), _SEGMENTS)).astype(int)]:
-        yield windows[start : start + 2 * step + 1 : step].reshape(3 * length, -1)
+def _evenly(count: int, most: int) -> NDArray[np.intp]:
+    return np.linspace(0, count - 1, min(count, most)).astype(np.intp)
 
 
-def _evenly(kept: list[NDArray[np.int16]], most: int, length: int, channels: int) -> NDArray[np.int16]:
-    chosen = [kept[i] for i in np.linspace(0, len(kept) - 1, min(len(kept), most)).astype(int)]
-    return np.stack(chosen) if chosen else np.zeros((0, length, channels), dtype=np.int16)
+def _stacked(kept: list[NDArray[np.int16]], which: NDArray[np.intp], length: int, channels: int) -> NDArray[np.int16]:
+    return np.stack([kept[i] for i in which]) if len(which) else np.zeros((0, length, channels), dtype=np.int16)
 
 
 class _Still:
@@ -238,13 +240,14 @@ def collect(
     progress: Callable[[float], None],
     slow: bool = False,
 ) -> WindowSet:
-    """Describe all windows of some recordings; slow: keep segments too.
+    """Describe all windows of some recordings; slow: and keep the samples, where windows leave none out.
 
     Raises InputError where a recording is shorter than a window.
     """
     generator = np.random.default_rng(seed)
     kept: list[NDArray[np.int16]] = []
-    segments: list[NDArray[np.int16]] = []
+    places: list[int] = []
+    before = 0  # normal windows
     stretches: list[Stretch] = []
     still = _Still(len(readers[0].channels))
     seconds = 0.0
@@ -252,19 +255,20 @@ def collect(
         seen = 0
 
         def keep(windows: NDArray[np.int16], good: NDArray[np.bool_], last: int, number: int = number) -> None:
-            nonlocal seen
+            nonlocal seen, before
             seen = int(last) + window
-            chosen = np.flatnonzero(good)
-            if still.levels and len(chosen):
-                still.see(windows if len(chosen) == len(good) else windows[chosen])
+            normal = np.flatnonzero(good)
+            if still.levels and len(normal):
+                still.see(windows if len(normal) == len(good) else windows[normal])
+            chosen = np.arange(len(normal))
             if len(chosen) > 32:
                 chosen = np.sort(generator.choice(chosen, 32, replace=False))
-            kept.extend(np.array(windows[i]) for i in chosen)
-            if slow:
-                segments.extend(_segments(windows, good, hop))
+            kept.extend(np.array(windows[i]) for i in normal[chosen])
+            places.extend((before + chosen).tolist())
+            before += len(normal)
             progress((number + 0.5) / len(readers))
 
-        found = list(_stretches(reader, features, window, hop, keep))
+        found = list(_stretches(reader, features, window, hop, keep, slow and hop <= window))
         if not found:
             raise InputError(
                 f"{reader.path}: shorter than one window of {window} samples "
@@ -273,9 +277,10 @@ def collect(
         stretches += found
         seconds += seen / reader.rate
         progress((number + 1) / len(readers))
-    normal = [run for stretch in stretches for run in _normal(stretch)]
+    normal = [run for stretch in stretches for run in _normal(stretch, window, hop)]
     channels = len(readers[0].channels)
-    samples = _evenly(kept, _SAMPLE_WINDOWS, window, channels)
-    runs = _evenly(segments, _SEGMENTS, 3 * window, channels)
+    some = _evenly(len(kept), _SAMPLE_WINDOWS)
+    samples = _stacked(kept, some, window, channels)
+    at = np.array(places, dtype=np.int64)[some]
     rate = readers[0].rate
-    return WindowSet(window, hop, rate, tuple(stretches), tuple(normal), samples, runs, seconds, still.known())
+    return WindowSet(window, hop, rate, tuple(stretches), tuple(normal), samples, at, seconds, still.known())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -114,6 +115,8 @@ class OffbeatDetector(OutlierMixin, BaseEstimator):
         )  # fmt: skip
         self.training_ = train([ArrayReader(counts, rate, self.scales_, "X", labels)], options)
         self.threshold_ = self.offset_ = -256.0
+        for text in self.training_.warnings:
+            warnings.warn(text, UserWarning, stacklevel=2)
         self._usual = float(np.median(self.training_.held_out_scores()))
         return self
 

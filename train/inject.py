@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAULTS", "PROCESS_FAULTS", "Fault", "inject", "inject_from"]
+__all__ = ["FAULTS", "PROCESS_FAULTS", "SEVERITIES", "Fault", "inject", "inject_from"]
 
 Floats = NDArray[np.float64]
 Change = Callable[[Floats, Floats, Floats, float, np.random.Generator], Floats]
@@ -73,18 +73,28 @@ def _ramp(centred: Floats, spread: Floats, hit: Floats, size: float, generator: 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of one kind. size: its severity; one_channel: whether a channel drawn by chance has it, or all."""
+    """A fault of one kind. size: its severity; one_channel: whether a channel drawn by chance has it, or all; unharmed:
+    the size that changes nothing."""
 
     change: Change
     size: float
     one_channel: bool
     says: str
+    unharmed: float = 0.0
+
+    def times(self, severity: float) -> Fault:
+        """The same fault, so many times as severe."""
+        return replace(self, size=self.unharmed + severity * (self.size - self.unharmed))
+
+
+SEVERITIES = (0.5, 1.0, 2.0)
+"""How many times its size a fault is injected, so that no choice hangs on one size of it."""
 
 
 FAULTS: dict[str, Fault] = {
-    "gain": Fault(_gain, 1.4, False, "vibration 1.4 times as strong"),
-    "gain of one channel": Fault(_gain, 1.5, True, "one channel 1.5 times as strong"),
-    "loss of one channel": Fault(_gain, 0.7, True, "one channel 0.7 times as strong"),
+    "gain": Fault(_gain, 1.4, False, "vibration 1.4 times as strong", 1.0),
+    "gain of one channel": Fault(_gain, 1.5, True, "one channel 1.5 times as strong", 1.0),
+    "loss of one channel": Fault(_gain, 0.7, True, "one channel 0.7 times as strong", 1.0),
     "offset": Fault(_offset, 1.0, False, "an offset of 1 RMS"),
     "offset of one channel": Fault(_offset, 2.0, True, "an offset of 2 RMS in one channel"),
     "tone": Fault(_tone, 0.5, False, "a tone of 0.5 RMS"),
@@ -95,44 +105,54 @@ FAULTS: dict[str, Fault] = {
     "stuck": Fault(_stuck, 0.3, True, "one channel stuck for the last 30 % of the window"),
     "dropout": Fault(_dropout, 0.2, True, "20 % of one channel's samples lost"),
     "drift": Fault(_drift, 1.0, True, "one channel rising or falling by 2 RMS over the window"),
-    "faster": Fault(_warp, 1.2, False, "everything 1.2 times as fast"),
-    "slower": Fault(_warp, 0.85, False, "everything 0.85 times as fast"),
+    "faster": Fault(_warp, 1.2, False, "everything 1.2 times as fast", 1.0),
+    "slower": Fault(_warp, 0.85, False, "everything 0.85 times as fast", 1.0),
 }
 """Faults by name; RMS is that of the channel in the window, mean removed."""
 
 
 PROCESS_FAULTS: dict[str, Fault] = {
-    "offset": Fault(_offset, 1.0, False, "all channels off by a standard deviation"),
-    "offset of one channel": Fault(_offset, 2.0, True, "one channel off by 2 standard deviations"),
-    "drift": Fault(_ramp, 3.0, True, "one channel drifting by 3 standard deviations"),
-    "oscillation": Fault(_tone, 1.0, True, "one channel swinging by a standard deviation"),
-    "noise": Fault(_noise, 1.0, True, "white noise of a standard deviation in one channel"),
-    "against the others": Fault(_gain, -1.5, True, "one channel moving the other way, 1.5 times as far"),
+    "offset": Fault(_offset, 1.5, False, "all channels off by 1.5 standard deviations"),
+    "offset of one channel": Fault(_offset, 4.0, True, "one channel off by 4 standard deviations"),
+    "drift": Fault(_ramp, 6.0, True, "one channel drifting by 6 standard deviations"),
+    "oscillation": Fault(_tone, 3.0, True, "one channel swinging by 3 standard deviations"),
+    "noise": Fault(_noise, 3.0, True, "white noise of 3 standard deviations in one channel"),
+    "against the others": Fault(_gain, -4.0, True, "one channel moving the other way, 4 times as far"),
 }
 """Faults of slow sensors by name; the standard deviation is the channel's over all normal data."""
 
 
-def inject(windows: NDArray[np.int16], fault: str, seed: int) -> NDArray[np.int16]:
-    """Windows int16 [W, N, C] with a fault of FAULTS, saturated to int16."""
+def inject(windows: NDArray[np.int16], fault: str, seed: int, severity: float = 1.0) -> NDArray[np.int16]:
+    """Windows int16 [W, N, C] with a fault of FAULTS, so many times its size, saturated to int16."""
     values = windows.astype(np.float64)
     centred = values - values.mean(axis=1, keepdims=True)
-    return _injected(values, centred, centred.std(axis=1, keepdims=True), FAULTS[fault], seed)
+    spread, generator = centred.std(axis=1, keepdims=True), np.random.default_rng(seed)
+    return _injected(values, centred, spread, FAULTS[fault].times(severity), generator)
 
 
-def inject_from(stretches: NDArray[np.int16], onset: int, fault: str, seed: int) -> NDArray[np.int16]:
-    """Stretches int16 [S, N, C] of a slow sensor with a fault of PROCESS_FAULTS from sample ``onset`` on."""
-    before, values = stretches[:, :onset], stretches[:, onset:].astype(np.float64)
-    centred = values - stretches.mean(axis=(0, 1))
-    spread = np.maximum(stretches.std(axis=(0, 1)), 1.0)
-    faulty = _injected(values, centred, np.broadcast_to(spread, centred[:, :1].shape), PROCESS_FAULTS[fault], seed)
-    return np.concatenate([before, faulty], axis=1)
+def inject_from(
+    runs: Sequence[NDArray[np.int16]], normal: NDArray[np.int16], onset: int, fault: str, seed: int
+) -> list[NDArray[np.int16]]:
+    """Runs int16 [n, C] of a slow sensor with a fault of PROCESS_FAULTS from sample ``onset`` on.
+
+    runs: each longer than ``onset``; normal: int16 [n, C], all normal samples, whose mean and standard deviation the
+    size of a fault refers to.
+    """
+    middle, spread = normal.mean(axis=0), np.maximum(normal.std(axis=0), 1.0)[None, None]
+    generator, faulty = np.random.default_rng(seed), []
+    for run in runs:
+        values = run[None, onset:].astype(np.float64)
+        after = _injected(values, values - middle, spread, PROCESS_FAULTS[fault], generator)
+        faulty.append(np.concatenate([run[:onset], after[0]]))
+    return faulty
 
 
-def _injected(values: Floats, centred: Floats, spread: Floats, kind: Fault, seed: int) -> NDArray[np.int16]:
-    windows, generator = values, np.random.default_rng(seed)
-    hit = np.ones((len(windows), 1, windows.shape[2]))
+def _injected(
+    values: Floats, centred: Floats, spread: Floats, kind: Fault, generator: np.random.Generator
+) -> NDArray[np.int16]:
+    hit = np.ones((len(values), 1, values.shape[2]))
     if kind.one_channel:
         hit[:] = 0
-        hit[np.arange(len(windows)), 0, generator.integers(windows.shape[2], size=len(windows))] = 1
+        hit[np.arange(len(values)), 0, generator.integers(values.shape[2], size=len(values))] = 1
     faulty = kind.change(centred, spread, hit, kind.size, generator) + (values - centred)
     return np.clip(np.round(faulty), -32768, 32767).astype(np.int16)

@@ -12,7 +12,7 @@ import numpy as np
 from .candidate import Candidate
 from .card import distilled_rows, limits, size_rows, sizes_of
 from .evaluate import Evaluation, Scored
-from .inject import FAULTS, PROCESS_FAULTS, Fault
+from .inject import FAULTS, PROCESS_FAULTS, SEVERITIES, Fault
 from .search import pareto_front
 from .training import DEAR, Training
 
@@ -192,7 +192,9 @@ def _judged_by(training: Training) -> list[tuple[str, str, float]]:
     known: Mapping[str, Fault] = {}
     if training.validation is None:
         known = PROCESS_FAULTS if detected.keys() == PROCESS_FAULTS.keys() else FAULTS
-    return [(name, known[name].says if name in known else "labelled", share) for name, share in detected.items()]
+    sized = f", {', '.join(f'{times:g}' for times in SEVERITIES)} times so severe" if known is FAULTS else ""
+    says = {name: known[name].says + sized if name in known else "labelled" for name in detected}
+    return [(name, says[name], share) for name, share in detected.items()]
 
 
 def report_html(training: Training, scored: Sequence[Scored], evaluation: Evaluation) -> str:

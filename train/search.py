@@ -20,6 +20,7 @@ __all__ = ["Found", "Measure", "Preference", "pareto_front", "search"]
 Measure = Callable[[Sequence[Candidate], Callable[[float], None]], list[Candidate]]
 """Takes candidates and progress; gives the same ones, in that order, with their costs as measured."""
 
+_NOISE = 0.1  # AUROC by which equals differ, times the root of the normal windows
 _A_DOUBLING = 0.02  # AUROC that twice as many features have to bring
 _MOST_WINDOWS = 3_000  # of the recordings, in blocks of time: enough to tell one family from another
 _WORTH_SIZES = 0.03  # AUROC below the best at which a family's other sizes are still tried
@@ -29,13 +30,18 @@ _WORTH_PROCESSES = 4  # candidates: with fewer, starting processes takes longer 
 
 @dataclass(frozen=True)
 class Preference:
-    """Which of the families that find about as much is taken. order: the first of them; tolerance: AUROC below the best
-    that still counts as as much."""
+    """Which of the families that find about as much is taken.
+
+    order: the first of them; tolerance: AUROC below the best that still counts as as much; fewer: share of the injected
+    faults that it may find less than the best of these at its own threshold, as a family that ranks faults as well and
+    yet puts its threshold beyond them is of no use.
+    """
 
     order: tuple[str, ...] = (
         "gaussian", "pca", "kmeans", "mixture", "prototypes", "forest", "autoregressive", "autoencoder", "ensemble",
     )  # fmt: skip
     tolerance: float = 0.005
+    fewer: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def _sizes(candidates: Sequence[Candidate], names: Sequence[str], preference: Pr
 def search(
     windows: WindowSet,
     plans: Sequence[Plan],
-    faulty: Mapping[str, Faulty],
+    judges: Callable[[WindowSet], Mapping[str, Faulty]],
     names: Sequence[str],
     limits: Limits | None = None,
     workers: int | None = None,
@@ -111,16 +117,17 @@ def search(
 ) -> Found:
     """Try families on sets of features, then other sizes of the best, and choose.
 
-    windows, faulty: with the features of all plans, see Plan.columns; names: of families; workers: processes, None:
-    one a core; preference: by default the family whose verdict is easiest to explain; measure: measures the costs of
-    the chosen one and of the front, by default all stay estimates.
+    windows: with the features of all plans, see Plan.columns; judges: gives, for windows or a part of them, those with
+    a fault; names: of families; workers: processes, None: one a core; preference: by default the family whose verdict
+    is easiest to explain; measure: measures the costs of the chosen one and of the front, by default all stay
+    estimates.
     Raises InputError where nothing fits the limits, and says what would.
     """
     limits, preference = limits or Limits(), preference or Preference()
     hop_seconds = windows.hop / windows.rate
     windows = replace(windows, stretches=())  # only normal ones are looked at: the others need not go to each process
     few = windows.thinned(_MOST_WINDOWS)
-    workers = workers or cpu_count()
+    workers, faulty = workers or cpu_count(), judges(few)
 
     def fitting(candidates: Sequence[Candidate]) -> list[Candidate]:
         return [candidate for candidate in candidates if not candidate.cost.excess(limits, hop_seconds)]
@@ -147,7 +154,7 @@ def search(
         if few is windows:
             return candidate
         columns = list(candidate.plan.columns)
-        part = {fault: injected.select(columns) for fault, injected in faulty.items()}
+        part = {fault: injected.select(columns) for fault, injected in judges(windows).items()}
         return try_family(candidate.family.name, candidate.settings, windows.select(columns), part, candidate.plan)
 
     if measure is None:
@@ -187,8 +194,12 @@ def _best(candidates: Sequence[Candidate], preference: Preference) -> Candidate:
     """The set of features that brings most for its size, and on it the preferred family that is as good as any."""
     most = max(candidates, key=lambda c: c.quality - _A_DOUBLING * np.log2(len(c.plan.features)))
     of_set = [candidate for candidate in candidates if candidate.plan.name == most.plan.name]
-    best = max(candidate.quality for candidate in of_set)
-    equal = [candidate for candidate in of_set if candidate.quality >= best - preference.tolerance]
+    best = max(of_set, key=lambda candidate: candidate.quality)
+    noise = _NOISE / np.sqrt(sum(len(block) for block in best.held_out))
+    tolerance = max(preference.tolerance, noise)
+    equal = [candidate for candidate in of_set if candidate.quality >= best.quality - tolerance]
+    most_found = max(candidate.mean_detected for candidate in equal)
+    equal = [candidate for candidate in equal if candidate.mean_detected >= most_found - preference.fewer]
     return min(equal, key=lambda candidate: (preference.order.index(candidate.family.name), -candidate.quality))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from offbeat.train.budget import Budget, duration, parse_budget, rate_in_words
-from offbeat.train.calibrate import Calibration, _trace, calibrate, rate_bound
+from offbeat.train.calibrate import Calibration, _trace, calibrate, rate_bound, rate_supported
 from offbeat.train.decision import alarm_starts, alarms, level
 from offbeat.train.errors import InputError
 from offbeat.train.modelfile import Decision
@@ -199,3 +199,14 @@ def test_budgets_and_words() -> None:
     assert rate_in_words(60 / 13) == "1 alarm per 13 minutes"
     assert duration(72) == "3 days"
     assert duration(1 / 3600) == "1 second"
+
+
+@pytest.mark.parametrize("decision", [SINGLE, Decision()])
+def test_a_budget_that_a_threshold_supports_is_answered_by_one_as_low(decision: Decision) -> None:
+    distances = chi_square(5, 4000)
+    wanted = int(np.quantile(level(distances, decision), 0.99))
+    rate = rate_supported(distances, 1.0, decision, wanted)
+    assert rate is not None
+    found = calibrate(distances, 1.0, Budget("", 1.01 * rate), decision)
+    assert found.supported and found.threshold <= wanted
+    assert rate_supported(distances, 1.0, decision, int(np.quantile(distances, 0.5))) is None

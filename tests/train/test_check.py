@@ -406,7 +406,7 @@ def test_slower_than_once_an_hour(path: Path) -> None:
     [
         (16384, 4096, "good", ""),
         (None, None, "good", ""),
-        (3800, 4096, "care", "--family kmeans"),
+        (5600, 4096, "care", "--family kmeans"),
         (2048, None, "no", "bigger board"),
         (None, 800, "no", "with --window 32 the samples fit"),
         (None, 200, "no", "bigger board"),
@@ -420,7 +420,7 @@ def test_memory(path: Path, flash: int | None, ram: int | None, verdict: str, ad
 
 def test_time(path: Path) -> None:
     verdicts = []
-    for clock, latency in ((48e6, None), (48e6, 0.005), (48e6, 1e-4), (1e6, 0.05), (1e5, None), (5e5, None)):
+    for clock, latency in ((48e6, None), (48e6, 0.005), (48e6, 1e-4), (1e6, 0.03), (5e4, None), (5e5, None)):
         options = FitOptions(clock=clock, latency=latency)
         report = judged(path, noise(ROWS), noise(ROWS, 1), noise(ROWS, 2), options=options)
         verdicts.append(report.finding("time").verdict)
@@ -632,7 +632,7 @@ def test_bearing_of_two_seconds(shared_data: Shared, tmp_path: Path) -> None:
     report = check([real(tmp_path, counts, 48000.0, 1e-4)])
     assert report.conclusion.startswith("not here, because 237 normal windows of 1024 samples, 2.54 s in all")
     assert report.finding("aliasing").verdict == report.finding("clipping").verdict == "good"
-    assert report.finding("time").verdict == "care"  # 48 kHz keep a 48 MHz core busy
+    assert report.finding("time").verdict == "good"  # a 48 MHz core keeps up with 48 kHz
 
 
 @pytest.mark.needs_shared

@@ -41,6 +41,12 @@ def test_windows(fitted: OffbeatDetector, normal: np.ndarray) -> None:
     assert fitted.offset_ == fitted.threshold_ == -256
 
 
+def test_what_training_warns_of_is_a_warning(normal: np.ndarray) -> None:
+    dead = np.concatenate([normal, np.zeros((120, 64, 1))], axis=2)
+    with pytest.warns(UserWarning, match="channel .* is all zeros"):
+        OffbeatDetector(family="gaussian", features="motion").fit(dead)
+
+
 def test_a_window_is_scored_for_itself(fitted: OffbeatDetector, normal: np.ndarray) -> None:
     order = np.random.default_rng(1).permutation(120)
     assert np.array_equal(fitted.score_samples(normal[order]), fitted.score_samples(normal)[order])

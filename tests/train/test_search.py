@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from offbeat.train import training
 from offbeat.train.boards import BOARDS, Limits, board_named, limits_of
 from offbeat.train.cost import cost_of
 from offbeat.train.errors import InputError
+from offbeat.train.families import FAMILIES
 from offbeat.train.recording import open_recording
-from offbeat.train.search import pareto_front
+from offbeat.train.search import Preference, _best, pareto_front
 from offbeat.train.simulate import SimulatedStream, write_csv
 from offbeat.train.training import Options, Training, train
+from offbeat.train.training import _families as all_families
+
+QUICK = ("gaussian", "kmeans", "pca", "forest")
 
 
 @pytest.fixture(scope="module")
 def normal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recordings") / "normal.csv"
-    write_csv(SimulatedStream(seed=1), path, seconds=60)
+    write_csv(SimulatedStream(seed=1), path, seconds=20)
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_families() -> Iterator[None]:
+    """The fastest, which are enough to search among."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            training, "_families", lambda options, slow: list(QUICK) if options.family == "auto" else [options.family]
+        )
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +49,26 @@ def test_other_sizes_are_tried_and_none_twice(free: Training) -> None:
     seen = [(c.plan.name, c.family.parameters()) for c in free.candidates]
     assert len(set(seen)) == len(seen)
     assert any(c.settings for c in free.candidates) and not free.chosen.settings
-    assert {c.family.name for c in free.candidates} >= {"gaussian", "kmeans", "mixture", "pca", "autoencoder"}
+    assert {c.family.name for c in free.candidates} == set(QUICK)
+
+
+def test_every_family_without_a_memory_takes_part() -> None:
+    every = set(all_families(Options(), slow=False))
+    assert every == {name for name, family in FAMILIES.items() if not family.stateful}
+    assert every >= {"gaussian", "kmeans", "mixture", "pca", "prototypes", "autoencoder"}
+    assert every - set(all_families(Options(), slow=True)) == {"autoencoder", "ensemble"}
+    assert set(all_families(Options(choose_by="labels"), slow=True)) == every
+
+
+def test_of_equals_one_that_finds_nothing_at_its_own_threshold_is_not_taken(free: Training) -> None:
+    by_name = {c.family.name: replace(c, quality=0.9, detected={"gain": 0.5}) for c in free.candidates}
+    first, second = by_name["gaussian"], by_name["pca"]
+    assert _best([second, first], Preference()) is first
+    blind = replace(first, quality=0.904, detected={"gain": 0.3})
+    assert _best([second, blind], Preference()) is second
+    assert _best([second, blind], Preference(fewer=1.0)) is blind
+    better = replace(blind, quality=0.92)
+    assert _best([second, better], Preference()) is better
 
 
 def test_the_front_is_what_nothing_beats(free: Training) -> None:

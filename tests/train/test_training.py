@@ -1,5 +1,7 @@
 """Training from end to end: on simulated machines, and on the real recordings where they are."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +102,19 @@ def test_a_window_that_is_no_power_of_two_has_no_bands(normal: Path) -> None:
     found = train([open_recording(normal)], Options(family="gaussian", window=100))
     assert not any("band" in name for name in found.pipeline.names)
     assert any("power of two" in warning for warning in found.warnings)
+
+
+def test_a_model_that_would_hardly_alarm_says_at_what_budget_it_would(tmp_path: Path) -> None:
+    """Now and then the machine is moved: to stay within the budget, the threshold has to lie beyond that."""
+    rng = np.random.default_rng(0)
+    moved = np.repeat(rng.random(300) < 0.04, 64)[:, None]
+    steps = rng.normal(0, 300, (19200, 2)) * moved * np.exp(rng.normal(0, 1, (300, 2))).repeat(64, axis=0)
+    counts = rng.normal(0, 50, (19200, 2)) + moved * np.cumsum(steps, axis=0)
+    recording = open_recording(write(tmp_path / "n.csv", np.clip(counts, -30000, 30000)))
+    options = Options(family="gaussian", features="motion", window=32, hop=32)
+    found = train([recording], options)
+    told = next(re.search(r"finds only (\d+)% .*--false-alarms (\S+) it finds half", text) for text in found.warnings)
+    assert told and int(told[1]) < 10
+    again = train([recording], replace(options, budget=parse_budget(told[2])))
+    assert again.chosen.mean_detected > 0.45 and again.calibration.supported
+    assert not any("finds only" in text for text in again.warnings)

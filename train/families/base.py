@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from offbeat.train.arithmetic import Int32
 
-__all__ = ["Family", "reduce_and_gain"]
+__all__ = ["Family", "reduce_and_gain", "unit_ratio"]
 
 
 def reduce_and_gain(threshold: int) -> tuple[int, int]:
@@ -58,6 +58,11 @@ class Family(ABC):
     def distances(self, vectors: Int32) -> Int32:
         """Relative squared distances of vectors int32 [W, F] (Q7), on the scale of ``scaled_to``; int32 [W]."""
 
+    @property
+    def own_unit(self) -> bool:
+        """Whether the unit of distances is this fit's own, so that another fit's need ``unit_ratio``."""
+        return False
+
     @abstractmethod
     def scaled_to(self, threshold: int) -> Self:
         """The same family with its threshold at this distance."""
@@ -76,6 +81,11 @@ class Family(ABC):
         """What was chosen of the model's size and shape, for tables."""
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings of ``fit`` that the data decide, by which a fit to a part of them is of the same size."""
+        return {}
+
+    @property
     @abstractmethod
     def operations(self) -> int:
         """Steps of the inner loops (multiply-accumulates, comparisons) for one score; for the cost model."""
@@ -86,3 +96,12 @@ class Family(ABC):
 
         Only a fitted family has it; one read from a file raises RuntimeError.
         """
+
+
+def unit_ratio(first: NDArray[np.floating | np.integer], second: NDArray[np.floating | np.integer]) -> float:
+    """By how much the unit of one fit's distances [W] is smaller than another's, from the same windows by both.
+
+    The ratio of their medians: the two were fitted to most of these windows, and the median is what they agree on.
+    """
+    one, other = float(np.median(first)), float(np.median(second))
+    return one / other if one > 0 and other > 0 else 1.0

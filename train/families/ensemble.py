@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from offbeat.device import families as board
 from offbeat.train.arithmetic import SMALL_INTEGER_MAX, Int32, clamp, scaled
 from offbeat.train.errors import InputError
 
-from .base import Family, reduce_and_gain
+from .base import Family, reduce_and_gain, unit_ratio
 
 __all__ = ["FEWEST_MEMBERS", "MOST_KNOTS", "MOST_MEMBERS", "MOST_SCORE", "Ensemble", "Member", "member_class"]
 
@@ -90,9 +91,9 @@ def _again(family: Family, scores: Floats, seed: int) -> Family:
         return type(family).fit(scores, seed)
 
 
-def _fitted(family: type[Family], scores: Floats, seed: int, most: int) -> Family:
-    """The size that the family itself chooses, or the largest of its variants of at most so many bytes."""
-    fitted = family.fit(scores, seed)
+def _fitted(family: type[Family], scores: Floats, seed: int, most: int, size: Mapping[str, Any]) -> Family:
+    """The size that is given or the family itself chooses, or the largest of its variants of at most so many bytes."""
+    fitted = family.fit(scores, seed, **size)
     for settings in reversed(family.variants):
         if len(fitted.parameters()) <= most:
             break
@@ -108,17 +109,12 @@ def _held_out(family: Family, scores: Floats, vectors: Int32, seed: int) -> tupl
     folds = []
     for rest, held in _folds(len(scores)):
         fold = _again(family, scores[rest], seed)
-        folds.append((fold, _unit(fold, family, vectors[rest]), vectors[held]))
+        unit = unit_ratio(fold.distances(vectors[rest]), family.distances(vectors[rest]))
+        folds.append((fold, unit, vectors[held]))
     distances = np.concatenate([fold.distances(held) / unit for fold, unit, held in folds])
     threshold = float(np.clip(np.quantile(distances, _OWN_THRESHOLD), 256, SMALL_INTEGER_MAX))
     found = [fold.scaled_to(max(round(threshold * unit), 1)).score(held) for fold, unit, held in folds]
     return family.scaled_to(round(threshold)), np.concatenate(found)
-
-
-def _unit(one: Family, other: Family, vectors: Int32) -> float:
-    """By how much the distances of one fit are larger than those of another: some families' scale is the fit's own."""
-    first, second = (float(np.median(family.distances(vectors))) for family in (one, other))
-    return first / second if first > 0 and second > 0 else 1.0
 
 
 def _quantized_slope(slope: float) -> tuple[int, int]:
@@ -199,11 +195,17 @@ class Ensemble(Family):
 
     @classmethod
     def fit(  # type: ignore[override]  # a family names its own settings
-        cls, scores: Floats, seed: int, *, members: Sequence[str] = _COMBINATIONS[0]
+        cls,
+        scores: Floats,
+        seed: int,
+        *,
+        members: Sequence[str] = _COMBINATIONS[0],
+        sizes: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> Self:
         """Each member as it fits itself, of 8 KB together, and its ranks by cross-fitting over blocks of time.
 
-        members: names of two or three different families without a memory. Raises InputError for other settings.
+        members: names of two or three different families without a memory; sizes: settings of members' fits, by name.
+        Raises InputError for other settings.
         """
         if not FEWEST_MEMBERS <= len(members) <= MOST_MEMBERS or len(set(members)) < len(members):
             given = ", ".join(members) or "nothing"
@@ -214,7 +216,9 @@ class Ensemble(Family):
         left = _MOST_BYTES
         for position, family in enumerate(families):
             share = left // (len(families) - position) - 8 * (MOST_KNOTS + 1)
-            own, held = _held_out(_fitted(family, scores, seed, share), scores, vectors, seed)
+            own, held = _held_out(
+                _fitted(family, scores, seed, share, sizes.get(family.name, {})), scores, vectors, seed
+            )
             fitted.append(Member(own, _tail_ranks(held)))
             left -= len(fitted[-1].section(scores.shape[1]))
         return cls(tuple(fitted), scores.shape[1]).scaled_to(round(_LAST_BITS * _BIT))
@@ -242,6 +246,11 @@ class Ensemble(Family):
     def settings(self) -> dict[str, Any]:
         """Names of the members."""
         return {"members": [member.family.name for member in self.members]}
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Sizes of the members."""
+        return {"sizes": {member.family.name: member.family.chosen for member in self.members}}
 
     @property
     def operations(self) -> int:

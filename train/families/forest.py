@@ -195,6 +195,11 @@ class Forest(Family):
                     inside[members] += tree[node]
         return np.maximum(inside, 0) + self.weight * self._excess(vectors).sum(axis=1, dtype=np.int32)
 
+    @property
+    def own_unit(self) -> bool:
+        """Leaves are scaled to fill their words."""
+        return True
+
     def scaled_to(self, threshold: int) -> Self:
         """Put score 256 at this distance, or at 256 where it is less."""
         reduce, gain = reduce_and_gain(threshold)

@@ -17,6 +17,7 @@ from .base import Family, reduce_and_gain
 __all__ = ["Gaussian"]
 
 _LONGEST_ROW = 65535
+_COARSER = 1  # bit: whitened scores in 1/64, which saturate at 32 deviations; coarser, reasons would add up to less
 
 
 def _precision_factor(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,8 +53,8 @@ class Gaussian(Family):
         for i, row in enumerate(factor):
             largest, total = np.abs(row).max(), np.abs(row).sum()
             shift = int(np.floor(np.log2(min(32767 / largest, (_LONGEST_ROW - len(row)) / total))))
-            shifts[i] = min(max(shift, 6), 24)
-            weights[i] = np.round(row * 2.0 ** shifts[i])
+            shifts[i] = min(max(shift + _COARSER, 6), 24)
+            weights[i] = np.round(row * 2.0 ** (shifts[i] - _COARSER))
         return cls(weights, shifts, factor=factor)
 
     @classmethod
@@ -77,12 +78,12 @@ class Gaussian(Family):
         return clamp(rounded_shift(vectors @ self.weights.T, self.shifts), 2047)
 
     def distances(self, vectors: Int32) -> Int32:
-        """Squared Mahalanobis distance, Q14."""
+        """Squared Mahalanobis distance, Q12."""
         whitened = self._whitened(vectors)
         return (whitened * whitened).sum(axis=1, dtype=np.int32)
 
     def scaled_to(self, threshold: int) -> Self:
-        """Put score 256 at this squared distance (Q14)."""
+        """Put score 256 at this squared distance (Q12)."""
         reduce, gain = reduce_and_gain(threshold)
         return replace(self, reduce=reduce, gain=gain, threshold=threshold)
 
@@ -111,4 +112,4 @@ class Gaussian(Family):
         """The same in float64, without quantization or saturation."""
         if self.factor is None:
             raise RuntimeError("a family read from a file has no float model")
-        return ((scores @ self.factor.T) ** 2).sum(axis=1) * 16384 * 256 / self.threshold
+        return ((scores @ self.factor.T) ** 2).sum(axis=1) * 4.0**-_COARSER * 16384 * 256 / self.threshold

@@ -30,7 +30,7 @@ def _clusters(scores: NDArray[np.float64], seed: int) -> int:
     """Number of clusters by the silhouette (Rousseeuw, 1987); one when nothing separates clearly."""
     best, best_width = 1, _CLEAR
     few = scores[np.linspace(0, len(scores) - 1, min(len(scores), _CHOOSE_ON)).astype(int)]
-    for clusters in range(2, min(_MOST_CLUSTERS, len(few) // 20) + 1):
+    for clusters in range(2, min(_MOST_CLUSTERS, len(few) // 20, len(np.unique(few, axis=0))) + 1):
         labels = SklearnKMeans(clusters, n_init=2, random_state=seed).fit(few).labels_
         width = silhouette_score(few, labels)
         if width > best_width:
@@ -139,6 +139,11 @@ class KMeans(Family):
     def settings(self) -> dict[str, Any]:
         """How many clusters."""
         return {"clusters": len(self.centroids)}
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """How many clusters."""
+        return self.settings
 
     @property
     def operations(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -24,16 +24,20 @@ Floats = NDArray[np.float64]
 
 COVARIANCES = ("diag", "full")
 MOST_COMPONENTS = 8
+_MOST_BYTES = 8000
 LONGEST_ROW = 65000  # sum of a row's absolute weights: with differences of 16382 the sum stays below 2**30
 LEAST_SHIFT, MOST_SHIFT = 6, 24
 MOST_OFFSET = 2**28
 _FLOOR = 1e-2  # variance, a tenth of a standard deviation squared: an orientation that never moved may yet
 _OUTLIERS = 0.02  # share of the held-out windows that count no worse than the rest
-_PRIOR = 3  # windows of the common covariance that a component starts with
+_PRIOR = 2  # windows of the common covariance that a component starts with
 _FIT_ON = 2000  # windows, evenly spread
 _CHOOSE_ON = 600
-_BLOCKS, _FOLDS = 20, 4
-_AS_GOOD = 0.5  # -2 log-likelihood a window: a quarter of a nat
+_BLOCKS, _FOLDS = 20, 5
+_STARTS, _TRIAL_STARTS = 8, 3
+_COUNTS = (1, 2, 3, 4, 6, 8)
+_HOPELESS = 3.0  # -2 log-likelihood a window worse than the best: more components of that kind are not tried
+_AS_GOOD = 1.0  # -2 log-likelihood a window, half a nat: twice what it differs between seeds
 _FEWEST_MEMBERS = 5  # a component of less is an outlier of its own
 
 
@@ -114,7 +118,8 @@ def _regularised(fitted: GaussianMixture, scores: Floats) -> _Model:
 
 def _fitted(scores: Floats, components: int, covariance: str, seed: int) -> _Model:
     """scikit-learn's GaussianMixture, regularised. Nothing is trimmed: a regime that is rare is normal too."""
-    return _regularised(_estimator(_possible(scores, components), covariance, seed, starts=4).fit(scores), scores)
+    possible = _possible(scores, components)
+    return _regularised(_estimator(possible, covariance, seed, starts=_STARTS).fit(scores), scores)
 
 
 def _held_out(scores: Floats, components: int, covariance: str, seed: int) -> Floats | None:
@@ -127,7 +132,9 @@ def _held_out(scores: Floats, components: int, covariance: str, seed: int) -> Fl
         training = np.concatenate([block for number, block in enumerate(blocks) if number % _FOLDS != fold])
         if _possible(training, components) < components:
             return None
-        model = _regularised(_estimator(components, covariance, seed).fit(training), training)
+        # What one start finds differs between seeds by more than what is to be told apart.
+        estimator = _estimator(components, covariance, seed, starts=_TRIAL_STARTS)
+        model = _regularised(estimator.fit(training), training)
         each = [model.distances(block) + model.base for block in blocks[fold::_FOLDS]]
         # What a few outliers do to a mean would decide the choice: no window counts worse than most.
         ceiling = np.quantile(np.concatenate(each), 1 - _OUTLIERS)
@@ -138,25 +145,41 @@ def _held_out(scores: Floats, components: int, covariance: str, seed: int) -> Fl
 def _chosen(scores: Floats, seed: int, components: int | None, covariance: str | None) -> tuple[int, str]:
     """Components and covariance by the likelihood of blocks that were held out.
 
-    Of the models within a quarter of a nat a window of the best, the largest counts: as long
-    as it explains held-out normal data as well, the tighter description leaves less room for faults. (The smallest, as
-    Breiman, Friedman, Olshen and Stone, 1984, would have it, covers two regimes by one component, and all between.)
+    Of the models within half a nat a window of the best, the largest in bytes counts: as long as it explains held-out
+    normal data as well, the tighter description leaves less room for faults, and one with correlations sees faults
+    that only break those. (The smallest, as Breiman, Friedman, Olshen and Stone, 1984, would have it, covers two
+    regimes by one component, and all between.)
     """
     few, width = _evenly(scores, _CHOOSE_ON), scores.shape[1]
-    counts = (1, 2, 3, 4, 6, 8) if components is None else (components,)
-    kinds = COVARIANCES if covariance is None else (covariance,)
-    sizes = {"diag": 2 * width, "full": width + width * (width + 1) // 2}
-    tried = sorted((count * sizes[kind], count, kind) for count in counts for kind in kinds)
-    losses = {}
-    for _, count, kind in tried:
-        found = _held_out(few, count, kind, seed)
-        if found is not None:
-            losses[count, kind] = found
+    losses: dict[tuple[int, str], float] = {}
+    for kind in COVARIANCES if covariance is None else (covariance,):
+        most = max(_MOST_BYTES // _block_bytes(width, kind), 1)
+        counts = [count for count in _COUNTS if count <= most] if components is None else [components]
+        losses |= _losses(few, counts, kind, seed)
     if not losses:
-        return counts[0], kinds[0]
-    best = min(losses.values(), key=lambda values: float(values.mean()))
-    more = {choice: values - best for choice, values in losses.items()}
-    return [choice for choice, values in more.items() if values.mean() <= _AS_GOOD][-1]
+        return components or 1, covariance or COVARIANCES[0]
+    best = min(losses.values())
+    good = [choice for choice, loss in losses.items() if loss <= best + _AS_GOOD]
+    return max(good, key=lambda choice: choice[0] * _block_bytes(width, choice[1]))
+
+
+def _losses(scores: Floats, counts: Sequence[int], kind: str, seed: int) -> dict[tuple[int, str], float]:
+    """Mean -2 log-likelihood of held-out windows by components and covariance, as far as it is worth trying."""
+    found: dict[tuple[int, str], float] = {}
+    for count in counts:
+        each = _held_out(scores, count, kind, seed)
+        if each is None:
+            break
+        found[count, kind] = float(each.mean())
+        if found[count, kind] > min(found.values()) + _HOPELESS:
+            break
+    return found
+
+
+def _block_bytes(width: int, covariance: str) -> int:
+    """Of one component in the model file."""
+    weights = width if covariance == "diag" else width * (width + 1) // 2
+    return 2 * (2 + width + (width + 1) // 2 + weights)
 
 
 def _quantized_row(row: Floats) -> tuple[NDArray[np.int64], int]:
@@ -266,6 +289,11 @@ class Mixture(Family):
     def settings(self) -> dict[str, Any]:
         """Components and covariance."""
         return {"components": len(self.means), "covariance": "full" if self._full else "diag"}
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Components and covariance."""
+        return self.settings
 
     @property
     def operations(self) -> int:

@@ -242,6 +242,11 @@ class Prototypes(Family):
         """Sum of the least squared distances (Q14), or the kernel's distance."""
         return self._distances(self._squared(vectors))
 
+    @property
+    def own_unit(self) -> bool:
+        """A kernel machine's height is its own; squared distances are all Q14."""
+        return self.kernel is not None
+
     def scaled_to(self, threshold: int) -> Self:
         """Put score 256 at this distance."""
         reduce, gain = reduce_and_gain(threshold)

@@ -53,7 +53,7 @@ def test_estimates_are_near_measurements_of_models_that_ship(machine: str, core:
     found, cost = measure(model, build_firmware(model, MCUS[core])), estimated(model, core)
     assert not cost.measured and cost.core == core
     assert cost.flash == pytest.approx(found.flash + found.helpers, rel=0.1)
-    assert cost.ram == pytest.approx(found.ram_in_all, rel=0.05)
+    assert cost.ram == pytest.approx(found.ram_in_all, rel=0.06)  # one stack for all families
     assert cost.instructions == pytest.approx(found.largest.total, rel=0.2)
     assert cost.cycles == pytest.approx(found.seconds(1.0)[1], rel=0.3)
 
@@ -64,7 +64,7 @@ def test_estimates_are_near_measurements_of_any_family(family: str) -> None:
     case = make_case(family, 128, 3, seed=4, most=20)
     found, cost = measure(case.data, build_firmware(case.data, MCUS["cortex-m3"])), estimated(case.data, "cortex-m3")
     assert cost.flash == pytest.approx(found.flash, rel=0.15)
-    assert cost.ram == pytest.approx(found.ram_in_all, rel=0.05)
+    assert cost.ram == pytest.approx(found.ram_in_all, rel=0.06)  # one stack for all families
     assert cost.instructions == pytest.approx(found.largest.total, rel=0.35)
 
 
