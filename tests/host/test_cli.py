@@ -82,7 +82,7 @@ def test_train_prints_a_table(tmp_path: Path) -> None:
     write_csv(SimulatedStream(seed=1), tmp_path / "short.csv", seconds=15)
     found = run("train", tmp_path / "short.csv", "-o", tmp_path / "m", "--features", "motion")
     assert found.returncode == 0
-    assert "Families tried" in found.stdout and "kmeans" in found.stdout and "Threshold:" in found.stdout
+    assert "front of" in found.stdout and "kmeans" in found.stdout and "Threshold:" in found.stdout
 
 
 def test_evaluate(model: Path, tmp_path: Path) -> None:
