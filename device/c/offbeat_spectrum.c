@@ -10,24 +10,72 @@
 
 #ifdef OFFBEAT_DSP
 
-#define TWO(name, instruction)                                        \
-    static inline uint32_t name(uint32_t a, uint32_t b)               \
-    {                                                                 \
-        uint32_t result;                                              \
-        __asm__(instruction : "=r"(result) : "r"(a), "r"(b));         \
-        return result;                                                \
-    }
-TWO(plus, "sadd16 %0, %1, %2")
-TWO(minus, "ssub16 %0, %1, %2")
-TWO(half_sum, "shadd16 %0, %1, %2")
-TWO(minus_j_times, "ssax %0, %1, %2") /* a - j * b */
-TWO(plus_j_times, "sasx %0, %1, %2")  /* a + j * b */
-TWO(product_re, "smuad %0, %1, %2")   /* of both low halves and both high ones, the sum */
-TWO(product_im, "smusdx %0, %1, %2")  /* a's low half times b's high one less the other two */
-TWO(high_halves, "pkhtb %0, %1, %2, asr #16")
-TWO(low_halves, "pkhbt %0, %1, %2, lsl #16")
-TWO(times_low, "smulwb %0, %1, %2")   /* a times b's low half, 2^-16 */
-TWO(times_high, "smulwt %0, %1, %2")
+#define TWO(instruction)                              \
+    uint32_t result;                                  \
+    __asm__(instruction : "=r"(result) : "r"(a), "r"(b)); \
+    return result
+
+static inline uint32_t plus(uint32_t a, uint32_t b)
+{
+    TWO("sadd16 %0, %1, %2");
+}
+
+static inline uint32_t minus(uint32_t a, uint32_t b)
+{
+    TWO("ssub16 %0, %1, %2");
+}
+
+static inline uint32_t half_sum(uint32_t a, uint32_t b)
+{
+    TWO("shadd16 %0, %1, %2");
+}
+
+/* a - j * b */
+static inline uint32_t minus_j_times(uint32_t a, uint32_t b)
+{
+    TWO("ssax %0, %1, %2");
+}
+
+/* a + j * b */
+static inline uint32_t plus_j_times(uint32_t a, uint32_t b)
+{
+    TWO("sasx %0, %1, %2");
+}
+
+/* Of both low halves and both high ones, the sum. */
+static inline uint32_t product_re(uint32_t a, uint32_t b)
+{
+    TWO("smuad %0, %1, %2");
+}
+
+/* a's low half times b's high one less the other two. */
+static inline uint32_t product_im(uint32_t a, uint32_t b)
+{
+    TWO("smusdx %0, %1, %2");
+}
+
+static inline uint32_t high_halves(uint32_t a, uint32_t b)
+{
+    TWO("pkhtb %0, %1, %2, asr #16");
+}
+
+static inline uint32_t low_halves(uint32_t a, uint32_t b)
+{
+    TWO("pkhbt %0, %1, %2, lsl #16");
+}
+
+/* a times b's low half, 2^-16. */
+static inline uint32_t times_low(uint32_t a, uint32_t b)
+{
+    TWO("smulwb %0, %1, %2");
+}
+
+/* a times b's high half, 2^-16. */
+static inline uint32_t times_high(uint32_t a, uint32_t b)
+{
+    TWO("smulwt %0, %1, %2");
+}
+
 #undef TWO
 
 static inline int32_t imaginary_of(uint32_t z)
