@@ -20,7 +20,7 @@ static int32_t score(const int16_t *parameters, const int16_t *vector, int16_t *
     triangle.rows = rows(parameters, count);
     triangle.shifts = shifts(parameters);
     triangle.count = count;
-    triangle.limit = 2047;
+    triangle.limit = count > 64 ? 2047 : count > 16 ? 4095 : 8191;
     return offbeat_scaled(offbeat_mahalanobis(&triangle, vector, room, 0, INT32_MAX), parameters[2], parameters[3]);
 }
 

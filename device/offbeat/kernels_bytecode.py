@@ -434,6 +434,11 @@ def standardize(features, parameters, vector, count):
 def mahalanobis(weights, shifts, vector, count):
     """Squared length of the whitened vector. weights: lower triangle by rows; vector: standard scores,
     then room for the whitened ones."""
+    limit = 2047
+    if count <= 64:
+        limit = 4095
+    if count <= 16:
+        limit = 8191
     distance = 0
     at = 0
     i = 0
@@ -447,10 +452,10 @@ def mahalanobis(weights, shifts, vector, count):
             j += 1
         shift = int(shifts[i])
         total = (total + (1 << (shift - 1))) >> shift
-        if total > 2047:
-            total = 2047
-        if total < -2047:
-            total = -2047
+        if total > limit:
+            total = limit
+        if total < -limit:
+            total = -limit
         vector[count + i] = total
         distance += total * total
         i += 1

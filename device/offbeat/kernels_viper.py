@@ -459,6 +459,11 @@ def standardize(features: ptr32, parameters: ptr16, vector: ptr16, count: int):
 def mahalanobis(weights: ptr16, shifts: ptr8, vector: ptr16, count: int) -> int:
     """Squared length of the whitened vector. weights: lower triangle by rows; vector: standard scores,
     then room for the whitened ones."""
+    limit = 2047
+    if count <= 64:
+        limit = 4095
+    if count <= 16:
+        limit = 8191
     distance = 0
     at = 0
     i = 0
@@ -472,10 +477,10 @@ def mahalanobis(weights: ptr16, shifts: ptr8, vector: ptr16, count: int) -> int:
             j += 1
         shift = int(shifts[i])
         total = (total + (1 << (shift - 1))) >> shift
-        if total > 2047:
-            total = 2047
-        if total < -2047:
-            total = -2047
+        if total > limit:
+            total = limit
+        if total < -limit:
+            total = -limit
         vector[count + i] = total
         distance += total * total
         i += 1

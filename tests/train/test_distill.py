@@ -44,7 +44,7 @@ def test_a_student_ranks_as_its_teacher(family: str, teacher: str) -> None:
 
 
 def test_training_shows_teacher_and_student(tmp_path: Path) -> None:
-    write_csv(SimulatedStream(seed=1), tmp_path / "n.csv", seconds=60)
+    write_csv(SimulatedStream(seed=1), tmp_path / "n.csv", seconds=25)
     options = Options(distill="isolation_forest", features="motion", workers=1)
     found = train([open_recording(tmp_path / "n.csv")], options)
     assert found.chosen.family.name in STUDENTS

@@ -17,7 +17,12 @@ from .base import Family, reduce_and_gain
 __all__ = ["Gaussian"]
 
 _LONGEST_ROW = 65535
-_COARSER = 1  # bit: whitened scores in 1/64, which saturate at 32 deviations; coarser, reasons would add up to less
+_COARSER = 1  # bit: whitened scores in 1/64
+
+
+def _limit(count: int) -> int:
+    """Where whitened scores saturate, 1/64 deviation: their squares add up to less than 2**30."""
+    return 2047 if count > 64 else 4095 if count > 16 else 8191
 
 
 def _precision_factor(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,7 +81,7 @@ class Gaussian(Family):
         return struct.pack("<HHHH", count, 0, self.reduce, self.gain) + shifts + triangle
 
     def _whitened(self, vectors: Int32) -> Int32:
-        return clamp(rounded_shift(vectors @ self.weights.T, self.shifts), 2047)
+        return clamp(rounded_shift(vectors @ self.weights.T, self.shifts), _limit(len(self.shifts)))
 
     def distances(self, vectors: Int32) -> Int32:
         """Squared Mahalanobis distance, Q12."""

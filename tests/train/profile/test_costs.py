@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from offbeat.device.modelfile import parse
+from offbeat.train import training as trainer
 from offbeat.train.boards import BOARDS, Limits, limits_of
 from offbeat.train.candidate import Candidate
 from offbeat.train.cost import FEATURE_TERMS, Cost, cost_of, cost_table, feature_terms
@@ -88,6 +89,16 @@ def normal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recordings") / "normal.csv"
     write_csv(SimulatedStream(seed=1), path, seconds=20)
     return path
+
+
+@pytest.fixture(autouse=True)
+def few_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fastest, which are enough to choose among."""
+    monkeypatch.setattr(
+        trainer,
+        "_families",
+        lambda options, slow: ["gaussian", "pca", "kmeans"] if options.family == "auto" else [options.family],
+    )
 
 
 def trained(path: Path, limits: Limits, **options: Any) -> Training:
