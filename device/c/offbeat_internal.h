@@ -23,6 +23,11 @@
 #define OFFBEAT_THUMB_1
 #endif
 
+/* Where the core reverses the bits of a word at once: Cortex-M3 and later. */
+#if defined(__thumb2__) && defined(__ARM_ARCH) && __ARM_ARCH >= 7 && !defined(OFFBEAT_PLAIN)
+#define OFFBEAT_REVERSES 1
+#endif
+
 /* In a loop: the compiler must take the variable as it is and not spread what it derives from it over more registers
  * than the core has. No instruction. */
 #if defined(__GNUC__) && !defined(OFFBEAT_THUMB_1)

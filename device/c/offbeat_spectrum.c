@@ -3,32 +3,135 @@
  * A complex point is one word, and one instruction adds both its parts. With DSP instructions the word holds re and im in
  * its halves. Without them it is re + 65536 * im: sums and differences of such words are those of both parts, as long as
  * each part fits 16 bits; then the low half is re, and im is the high half but for what the sign of re has borrowed. */
-#include "offbeat_internal.h"
+#include "offbeat_dsp.h"
 
 /* What the first result of a butterfly lacks where all its parts are rounded down; docs/pipeline.md. */
 #define ROUNDING 0x20002U
 
 #ifdef OFFBEAT_DSP
 
-#define TWO(name, instruction)                                        \
-    static inline uint32_t name(uint32_t a, uint32_t b)               \
-    {                                                                 \
-        uint32_t result;                                              \
-        __asm__(instruction : "=r"(result) : "r"(a), "r"(b));         \
-        return result;                                                \
-    }
-TWO(plus, "sadd16 %0, %1, %2")
-TWO(minus, "ssub16 %0, %1, %2")
-TWO(half_sum, "shadd16 %0, %1, %2")
-TWO(minus_j_times, "ssax %0, %1, %2") /* a - j * b */
-TWO(plus_j_times, "sasx %0, %1, %2")  /* a + j * b */
-TWO(product_re, "smuad %0, %1, %2")   /* of both low halves and both high ones, the sum */
-TWO(product_im, "smusdx %0, %1, %2")  /* a's low half times b's high one less the other two */
-TWO(high_halves, "pkhtb %0, %1, %2, asr #16")
-TWO(low_halves, "pkhbt %0, %1, %2, lsl #16")
-TWO(times_low, "smulwb %0, %1, %2")   /* a times b's low half, 2^-16 */
-TWO(times_high, "smulwt %0, %1, %2")
+#define TWO(instruction)                                  \
+    uint32_t result;                                      \
+    __asm__(instruction : "=r"(result) : "r"(a), "r"(b)); \
+    return result
+
+#define THREE(instruction)                                        \
+    uint32_t result;                                              \
+    __asm__(instruction : "=r"(result) : "r"(a), "r"(b), "r"(c)); \
+    return result
+
+static inline uint32_t plus(uint32_t a, uint32_t b)
+{
+    TWO("sadd16 %0, %1, %2");
+}
+
+static inline uint32_t minus(uint32_t a, uint32_t b)
+{
+    TWO("ssub16 %0, %1, %2");
+}
+
+static inline uint32_t half_sum(uint32_t a, uint32_t b)
+{
+    TWO("shadd16 %0, %1, %2");
+}
+
+/* a - j * b */
+static inline uint32_t minus_j_times(uint32_t a, uint32_t b)
+{
+    TWO("ssax %0, %1, %2");
+}
+
+/* a + j * b */
+static inline uint32_t plus_j_times(uint32_t a, uint32_t b)
+{
+    TWO("sasx %0, %1, %2");
+}
+
+/* Of both low halves and both high ones, the sum. */
+static inline uint32_t product_re(uint32_t a, uint32_t b)
+{
+    TWO("smuad %0, %1, %2");
+}
+
+/* a's low half times b's high one less the other two. */
+static inline uint32_t product_im(uint32_t a, uint32_t b)
+{
+    TWO("smusdx %0, %1, %2");
+}
+
+/* c, and a's low half times b's high one, and the other two. */
+static inline uint32_t add_crosswise(uint32_t a, uint32_t b, uint32_t c)
+{
+    THREE("smladx %0, %1, %2, %3");
+}
+
+/* c, and both low halves, less both high ones. */
+static inline uint32_t add_difference(uint32_t a, uint32_t b, uint32_t c)
+{
+    THREE("smlsd %0, %1, %2, %3");
+}
+
+/* c, and both low halves; and so on. */
+static inline uint32_t add_low_low(uint32_t a, uint32_t b, uint32_t c)
+{
+    THREE("smlabb %0, %1, %2, %3");
+}
+
+static inline uint32_t add_high_high(uint32_t a, uint32_t b, uint32_t c)
+{
+    THREE("smlatt %0, %1, %2, %3");
+}
+
+static inline uint32_t add_low_high(uint32_t a, uint32_t b, uint32_t c)
+{
+    THREE("smlabt %0, %1, %2, %3");
+}
+
+static inline uint32_t add_high_low(uint32_t a, uint32_t b, uint32_t c)
+{
+    THREE("smlatb %0, %1, %2, %3");
+}
+
+static inline uint32_t low_high(uint32_t a, uint32_t b)
+{
+    TWO("smulbt %0, %1, %2");
+}
+
+static inline uint32_t high_low(uint32_t a, uint32_t b)
+{
+    TWO("smultb %0, %1, %2");
+}
+
+static inline uint32_t low_low(uint32_t a, uint32_t b)
+{
+    TWO("smulbb %0, %1, %2");
+}
+
+static inline uint32_t high_high(uint32_t a, uint32_t b)
+{
+    TWO("smultt %0, %1, %2");
+}
+
+/* The low half of a, the high one of b. */
+static inline uint32_t halves(uint32_t a, uint32_t b)
+{
+    TWO("pkhbt %0, %1, %2");
+}
+
+/* The high half of a; that of b as the low one. */
+static inline uint32_t high_halves(uint32_t a, uint32_t b)
+{
+    TWO("pkhtb %0, %1, %2, asr #16");
+}
+
+/* The high half of a; that of 2 * b as the low one. */
+static inline uint32_t high_and_doubled(uint32_t a, uint32_t b)
+{
+    TWO("pkhtb %0, %1, %2, asr #15");
+}
+
 #undef TWO
+#undef THREE
 
 static inline int32_t imaginary_of(uint32_t z)
 {
@@ -46,10 +149,10 @@ static inline uint32_t turned(uint32_t z, const uint32_t *w)
     return high_halves(product_im(*w, z), product_re(*w, z));
 }
 
-/* Two samples under their weights, Q15. */
-static inline uint32_t weighed(uint32_t samples, uint32_t even, uint32_t odd)
+/* Two sines, wherever they lie. */
+static inline uint32_t sines_at(const int16_t *sine)
 {
-    return low_halves(times_low(2U * even, samples), times_high(2U * odd, samples));
+    return (uint32_t)offbeat_pair_at(sine);
 }
 
 #else
@@ -114,9 +217,9 @@ static inline uint32_t turned(uint32_t z, const uint32_t *w)
 }
 
 /* Two samples under their weights, Q15. */
-static inline uint32_t weighed(uint32_t samples, uint32_t even, uint32_t odd)
+static inline uint32_t under(uint32_t samples, int32_t even, int32_t odd)
 {
-    return joined(((int16_t)samples * (int32_t)even) >> 15, (((int32_t)samples >> 16) * (int32_t)odd) >> 15);
+    return joined(((int16_t)samples * even) >> 15, (((int32_t)samples >> 16) * odd) >> 15);
 }
 
 #endif
@@ -164,43 +267,45 @@ static APART void stage(offbeat_pair *z, const offbeat_pair *end, const uint32_t
     }
 }
 
-/* The Hann window and the first stage. Samples a quarter of the window apart share two entries of the sine table, and
- * their points are those of one butterfly, which has no twiddles; its results go where the bit-reversed order looks for
- * them. Where the points are no power of four this is a stage of radix 2, of twice the points. */
-static APART void first_stage(offbeat_pair *z, int32_t quarter, const int16_t *sine, int32_t by_four)
+/* A counter to a power of two and back to 0, whose value has its bits in reverse order. */
+#ifdef OFFBEAT_REVERSES
+static inline uint32_t value_of(uint32_t counter)
 {
-    const uint16_t *rising = (const uint16_t *)sine;
-    const uint16_t *falling = rising + quarter;
-    const uint16_t *const end = falling;
-    int32_t eighth = quarter >> 1;
-    ROLLED
-    while (rising != end) {
-        offbeat_pair *const later = z + quarter;
-        const uint32_t a = weighed(z[0], 16384U - falling[0], 16384U - falling[-1]);
-        const uint32_t b = weighed(later[0], 16384U + falling[0], 16384U + falling[-1]);
-        const uint32_t c = weighed(z[eighth], 16384U + rising[0], 16384U + rising[1]);
-        const uint32_t d = weighed(later[eighth], 16384U - rising[0], 16384U - rising[1]);
-        const uint32_t sum = plus(a, b);
-        const uint32_t other_sum = plus(c, d);
-        const uint32_t difference = minus(a, b);
-        const uint32_t other_difference = minus(c, d);
-        KEPT(eighth);
-        if (by_four) {
-            z[0] = plus(sum, other_sum);
-            z[eighth] = minus(sum, other_sum);
-            later[0] = minus_j_times(difference, other_difference);
-            later[eighth] = plus_j_times(difference, other_difference);
-        } else {
-            z[0] = plus(sum, sum);
-            z[eighth] = plus(other_sum, other_sum);
-            later[0] = plus(difference, difference);
-            later[eighth] = plus(other_difference, other_difference);
-        }
-        z++;
-        falling -= 2;
-        rising += 2;
-    }
+    uint32_t value;
+    __asm__("rbit %0, %1" : "=r"(value) : "r"(counter));
+    return value;
 }
+
+static inline uint32_t unit_of(uint32_t values)
+{
+    return value_of(values >> 1);
+}
+
+static inline uint32_t next_of(uint32_t counter, uint32_t unit)
+{
+    return counter + unit;
+}
+#else
+static inline uint32_t value_of(uint32_t counter)
+{
+    return counter;
+}
+
+static inline uint32_t unit_of(uint32_t values)
+{
+    return values >> 1;
+}
+
+static inline uint32_t next_of(uint32_t counter, uint32_t unit)
+{
+    ROLLED
+    while ((counter & unit) != 0) {
+        counter ^= unit;
+        unit >>= 1;
+    }
+    return counter | unit;
+}
+#endif
 
 static inline void swap(offbeat_pair *a, offbeat_pair *b)
 {
@@ -209,33 +314,125 @@ static inline void swap(offbeat_pair *a, offbeat_pair *b)
     *b = z;
 }
 
-/* Bit-reversed order. For even i below half, with j its reverse, three more pairs follow without reversing again. */
+/* Bit-reversed order. For i below half and even, with j its reverse, three more pairs follow without reversing again. */
 static APART void reorder(offbeat_pair *z, uint32_t points)
 {
     const uint32_t half = points >> 1;
-    uint32_t i;
-    uint32_t j = 0;
+    const uint32_t unit = unit_of(half >> 1);
+    offbeat_pair *at = z;
+    uint32_t counter = 0;
     ROLLED
-    for (i = 0; i < half; i += 2) {
-        uint32_t bit = half >> 1;
-        swap(&z[i + 1], &z[j + half]);
-        if (i < j) {
-            swap(&z[i], &z[j]);
-            swap(&z[i + 1 + half], &z[j + 1 + half]);
+    do {
+        offbeat_pair *const other = z + 2U * value_of(counter);
+        swap(at + 1, other + half);
+        if (at < other) {
+            swap(at, other);
+            swap(at + half + 1, other + half + 1);
         }
-        ROLLED
-        while ((j & bit) != 0) {
-            j ^= bit;
-            bit >>= 1;
-        }
-        j |= bit;
-    }
+        at += 2;
+        counter = next_of(counter, unit);
+    } while (counter != 0);
 }
 
-static APART void power(offbeat_pair *z, const int16_t *sine, int32_t quarter)
+/* The four points of a butterfly of the first stage under the Hann window. */
+typedef struct {
+    uint32_t sum; /* of the first two, and so on */
+    uint32_t difference;
+    uint32_t other_sum;
+    uint32_t other_difference;
+} quartet;
+
+/* Samples a quarter of the window apart share two entries of the sine table. */
+static inline quartet weighed(const offbeat_pair *z, const int16_t *falling, const int16_t *rising)
+{
+    quartet result;
+#ifdef OFFBEAT_DSP
+    /* Twice 1 - sine, which fits 16 bits but where the sine is 0: there, and for the weights 1 + sine, the negative one does,
+     * of which the product is subtracted, rounded up. */
+    const uint32_t weights = 0x80008000U - 2U * sines_at(falling - 1);
+    const uint32_t negative = 0x80008000U ^ (2U * sines_at(rising));
+    const uint32_t up = 65535U;
+    const uint32_t a = high_halves(high_low(z[0], weights), low_high(z[0], weights));
+    const uint32_t b =
+        minus(z[1], high_halves(add_high_low(z[1], weights, up), add_low_high(z[1], weights, up)));
+    const uint32_t c = plus(z[2], high_halves(high_high(z[2], negative), low_low(z[2], negative)));
+    const uint32_t d = high_halves(add_high_high(z[3], negative, up), add_low_low(z[3], negative, up));
+    result.other_sum = minus(c, d);
+    result.other_difference = plus(c, d);
+#else
+    const uint32_t a = under(z[0], 16384 - falling[0], 16384 - falling[-1]);
+    const uint32_t b = under(z[1], 16384 + falling[0], 16384 + falling[-1]);
+    const uint32_t c = under(z[2], 16384 + rising[0], 16384 + rising[1]);
+    const uint32_t d = under(z[3], 16384 - rising[0], 16384 - rising[1]);
+    result.other_sum = plus(c, d);
+    result.other_difference = minus(c, d);
+#endif
+    result.sum = plus(a, b);
+    result.difference = minus(a, b);
+    return result;
+}
+
+/* The Hann window and the first stage, on samples in bit-reversed order. Where the points are no power of four it is a
+ * stage of radix 2, of twice the points. */
+static APART void first_stage(offbeat_pair *z, uint32_t quarter, const int16_t *sine, int32_t by_four)
+{
+    const int16_t *const last = sine + quarter;
+    const uint32_t unit = unit_of(quarter >> 1);
+    uint32_t counter = 0;
+    ROLLED
+    do {
+        const uint32_t at = 2U * value_of(counter);
+        const quartet found = weighed(z, last - at, sine + at);
+        if (by_four) {
+            z[0] = plus(found.sum, found.other_sum);
+            z[1] = minus_j_times(found.difference, found.other_difference);
+            z[2] = minus(found.sum, found.other_sum);
+            z[3] = plus_j_times(found.difference, found.other_difference);
+        } else {
+            z[0] = plus(found.sum, found.sum);
+            z[1] = plus(found.difference, found.difference);
+            z[2] = plus(found.other_sum, found.other_sum);
+            z[3] = plus(found.other_difference, found.other_difference);
+        }
+        z += 4;
+        counter = next_of(counter, unit);
+    } while (counter != 0);
+}
+
+#ifdef OFFBEAT_DSP
+/* Bin k and its mirror image from both points. Sums and differences of two points are twice the transform of the even
+ * or of the odd samples, below 0.71 * 32768 but for the middle bin, whose power is that of its point. */
+static APART void power(offbeat_pair *z, const int16_t *sine, uint32_t quarter)
 {
     offbeat_pair *p = z;
-    offbeat_pair *q = z + 2 * quarter;
+    offbeat_pair *q = z + 2U * quarter;
+    const uint16_t *rising = (const uint16_t *)sine;
+    const uint16_t *falling = rising + quarter;
+    const uint32_t middle = product_re(z[quarter], z[quarter]);
+    const uint32_t half = 16384U;
+    const uint32_t halves_of_one = 0xC0004000U;
+    ROLLED
+    do {
+        const uint32_t first = *++p;
+        const uint32_t last = *--q;
+        const uint32_t w = offbeat_paired(*--falling, *++rising);
+        const uint32_t ar_bi = plus(first, last);
+        const uint32_t br_ai = minus(last, first); /* both negative */
+        const uint32_t br_bi = halves(br_ai, ar_bi);
+        const uint32_t x = add_crosswise(w, br_bi, add_low_low(ar_bi, halves_of_one, half));
+        const uint32_t y = add_difference(w, br_bi, add_high_high(br_ai, halves_of_one, half));
+        const uint32_t own = high_and_doubled(2U * x, y);
+        const uint32_t rest = plus_j_times(halves(ar_bi, br_ai), own);
+        *q = product_re(rest, rest);
+        *p = product_re(own, own);
+    } while (p != q);
+    *p = middle;
+}
+#else
+static APART void power(offbeat_pair *z, const int16_t *sine, uint32_t quarter)
+{
+    offbeat_pair *p = z;
+    offbeat_pair *q = z + 2U * quarter;
     const uint16_t *rising = (const uint16_t *)sine;
     const uint16_t *falling = rising + quarter;
     ROLLED
@@ -261,18 +458,19 @@ static APART void power(offbeat_pair *z, const int16_t *sine, int32_t quarter)
         KEPT(p);
     } while (p != q);
 }
+#endif
 
 void offbeat_spectrum(int16_t *work, const offbeat_model *model)
 {
     offbeat_pair *const z = (offbeat_pair *)(void *)work;
-    const int32_t points = model->window >> 1;
-    const int32_t quarter = points >> 1;
-    const int32_t by_four = offbeat_bit_length((uint32_t)points) & 1;
+    const uint32_t points = model->window / 2U;
+    const uint32_t quarter = points >> 1;
+    const int32_t by_four = offbeat_bit_length(points) & 1;
     int32_t half = by_four ? 4 : 2;
-    int32_t step = quarter >> 1;
+    int32_t step = (int32_t)quarter >> (by_four + 2);
+    reorder(z, points);
     first_stage(z, quarter, model->sine, by_four);
-    reorder(z, (uint32_t)points);
-    for (step >>= by_four + 1; step != 0; step >>= 2) {
+    for (; step != 0; step >>= 2) {
         stage(z, z + points, model->twiddles, half, step);
         half *= 4;
     }
