@@ -109,7 +109,14 @@ int32_t offbeat_scaled(int32_t distance, int16_t reduce, int16_t gain);
 int32_t offbeat_signed_scaled(int32_t part, int16_t reduce, int16_t gain);
 
 /* Bits of value, 0 for 0. */
+#ifdef __ARM_FEATURE_CLZ
+static inline int32_t offbeat_bit_length(uint32_t value)
+{
+    return value == 0 ? 0 : 32 - __builtin_clz(value);
+}
+#else
 int32_t offbeat_bit_length(uint32_t value);
+#endif
 
 /* 1024 log2(value), 0 for 0. */
 int32_t offbeat_log2_q10(uint32_t value);

@@ -5,11 +5,9 @@ static const uint16_t LOG2_TABLE[33] = {
     0,    727,  1433, 2118,  2784,  3432,  4062,  4676,  5274,  5858,  6428,  6984,  7527,  8059,  8578,  9086,  9584,
     10071, 10549, 11017, 11476, 11926, 12368, 12802, 13228, 13646, 14057, 14461, 14858, 15249, 15634, 16012, 16384};
 
+#ifndef __ARM_FEATURE_CLZ
 int32_t offbeat_bit_length(uint32_t value)
 {
-#ifdef __ARM_FEATURE_CLZ
-    return value == 0 ? 0 : 32 - __builtin_clz(value);
-#else
     int32_t bits = 32;
     if (value == 0) {
         return 0;
@@ -31,8 +29,8 @@ int32_t offbeat_bit_length(uint32_t value)
         bits--;
     }
     return bits;
-#endif
 }
+#endif
 
 int32_t offbeat_log2_q10(uint32_t value)
 {

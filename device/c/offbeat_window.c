@@ -1,5 +1,5 @@
 /* From counts to normalised samples and the sums over them; docs/pipeline.md. */
-#include "offbeat_internal.h"
+#include "offbeat_dsp.h"
 
 /* Mean of a window whose counts sum to total, and the exponent that takes its extremes to 13 bits. */
 static void center(int32_t total, int32_t window, offbeat_channel *channel)
@@ -18,6 +18,129 @@ static void center(int32_t total, int32_t window, offbeat_channel *channel)
     channel->exponent = 13 - offbeat_bit_length((uint32_t)(above > below ? above : below));
 }
 
+#ifdef OFFBEAT_DSP
+/* The larger and the smaller ones of two pairs. The greater-or-equal flags are exact, even where a difference is not. */
+static inline uint32_t larger(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm__("ssub16 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
+
+static inline uint32_t smaller(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm__("ssub16 %0, %1, %2\n\tsel %0, %2, %1" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
+
+/* What a scan of counts finds. */
+typedef struct {
+    int32_t total;
+    int32_t upper; /* sum of the larger of each count and the one before */
+    int32_t last;
+    uint32_t highest; /* two, of which either may be the highest */
+    uint32_t lowest;
+} tally;
+
+/* Counts at a stride to `to`, up to end, by four. Of the larger ones of each count and the one before, every other covers
+ * all counts. Compilers run out of registers here. */
+static APART void scan_fours(const int16_t *at, int32_t step, int16_t *to, const int16_t *end, tally *result)
+{
+    tally found = *result;
+    const int32_t bytes = 2 * step;
+    do {
+        uint32_t pair, next, larger_ones, unused;
+        __asm__("ldrsh %[pair], [%[at]]\n\t"
+                "ldrsh %[next], [%[at], %[bytes]]\n\t"
+                "add %[at], %[at], %[bytes], lsl #1\n\t"
+                "pkhbt %[before], %[before], %[pair], lsl #16\n\t"
+                "pkhbt %[pair], %[pair], %[next], lsl #16\n\t"
+                "str %[pair], [%[to]], #4\n\t"
+                "smlad %[total], %[pair], %[ones], %[total]\n\t"
+                "ssub16 %[unused], %[lowest], %[pair]\n\t"
+                "sel %[lowest], %[pair], %[lowest]\n\t"
+                "ssub16 %[unused], %[pair], %[before]\n\t"
+                "sel %[larger], %[pair], %[before]\n\t"
+                "smlad %[upper], %[larger], %[ones], %[upper]\n\t"
+                "ldrsh %[pair], [%[at]]\n\t"
+                "ldrsh %[before], [%[at], %[bytes]]\n\t"
+                "add %[at], %[at], %[bytes], lsl #1\n\t"
+                "pkhbt %[next], %[next], %[pair], lsl #16\n\t"
+                "pkhbt %[pair], %[pair], %[before], lsl #16\n\t"
+                "str %[pair], [%[to]], #4\n\t"
+                "smlad %[total], %[pair], %[ones], %[total]\n\t"
+                "ssub16 %[unused], %[lowest], %[pair]\n\t"
+                "sel %[lowest], %[pair], %[lowest]\n\t"
+                "ssub16 %[unused], %[pair], %[next]\n\t"
+                "sel %[next], %[pair], %[next]\n\t"
+                "smlad %[upper], %[next], %[ones], %[upper]\n\t"
+                "pkhtb %[next], %[next], %[larger], asr #16\n\t"
+                "ssub16 %[unused], %[highest], %[next]\n\t"
+                "sel %[highest], %[highest], %[next]"
+                : [at] "+r"(at), [to] "+r"(to), [before] "+r"(found.last), [total] "+r"(found.total),
+                  [upper] "+r"(found.upper), [highest] "+r"(found.highest), [lowest] "+r"(found.lowest),
+                  [pair] "=&r"(pair), [next] "=&r"(next), [larger] "=&r"(larger_ones), [unused] "=&r"(unused)
+                : [bytes] "r"(bytes), [ones] "r"(0x10001U)
+                : "cc", "memory");
+    } while (to != end);
+    *result = found;
+}
+
+/* The next four counts of a ring go one by one: those at its end and at the window's, where the last one is repeated. */
+void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
+                  int16_t *work, offbeat_channel *channel)
+{
+    const int32_t window = state->model->window;
+    const int32_t step = state->model->channels;
+    const int16_t *at = frames + first * step + number;
+    const int32_t start = *at;
+    int32_t ahead = capacity - first;
+    int32_t left = window;
+    tally found;
+    found.total = 0;
+    found.upper = 0;
+    found.last = start;
+    found.highest = offbeat_paired(start, start);
+    found.lowest = found.highest;
+    do {
+        int32_t count = (ahead < left ? ahead : left) & ~3;
+        if (count != 0) {
+            scan_fours(at, step, work, work + count, &found);
+            at += count * step;
+            work += count;
+            ahead -= count;
+            left -= count;
+        } else {
+            offbeat_pair few[2];
+            offbeat_half *const four = (offbeat_half *)few;
+            int16_t x = 0;
+            ROLLED
+            for (; count != 4; count++) {
+                if (left != 0) {
+                    if (ahead == 0) {
+                        at = frames + number;
+                        ahead = window;
+                    }
+                    x = *at;
+                    *work++ = x;
+                    at += step;
+                    ahead--;
+                    left--;
+                }
+                four[count] = x;
+            }
+            scan_fours(four, 1, four, four + 4, &found);
+        }
+    } while (left != 0);
+    found.highest = larger(found.highest, found.highest << 16);
+    found.lowest = smaller(found.lowest, found.lowest << 16);
+    channel->highest = (int32_t)found.highest >> 16;
+    channel->lowest = (int32_t)found.lowest >> 16;
+    channel->differences = 2 * (found.upper - found.total) + found.last - start;
+    center(found.total - (-window & 3) * found.last, window, channel);
+}
+#else
 /* What a scan of counts finds, one after the other. */
 typedef struct {
     int32_t total;
@@ -82,6 +205,7 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
     channel->differences = 2 * found.rises - (previous - start);
     center(found.total, window, channel);
 }
+#endif
 
 int32_t offbeat_crossings(const int16_t *work, uint16_t window, int32_t mean)
 {
