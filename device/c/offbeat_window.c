@@ -260,6 +260,75 @@ static inline void add_powers(powers *sums, int32_t y)
     sums->fourth += square * square;
 }
 
+#ifdef OFFBEAT_DSP
+/* Pairs from at to end, an even number of them: scale * 2^-16 * count + offset, and add_powers(). Compilers run out of
+ * registers here. */
+static APART void add_pairs(offbeat_pair *at, const offbeat_pair *end, line way, powers *result)
+{
+    powers sums = *result;
+    uint32_t offset = (uint32_t)((int32_t)way.offset >> 16);
+    if (way.scale < 65536U) { /* loud: half of count and offset, which fits 16 bits, before it is divided further */
+        offbeat_pair *loud = at;
+        offset = (uint32_t)((int32_t)way.offset >> (offbeat_bit_length(way.scale) - 1));
+        offset = offbeat_paired((int32_t)offset, (int32_t)offset);
+        way.scale <<= 1;
+        ROLLED
+        do {
+            __asm__("shadd16 %0, %0, %1" : "+r"(*loud) : "r"(offset));
+            loud++;
+        } while (loud != end);
+        offset = 0;
+    }
+    do {
+        uint32_t x, y, t;
+        __asm__("ldrd %[x], %[y], [%[at]]\n\t"
+                "smlawt %[t], %[scale], %[x], %[offset]\n\t"
+                "smlawb %[x], %[scale], %[x], %[offset]\n\t"
+                "pkhbt %[x], %[x], %[t], lsl #16\n\t"
+                "smlawt %[t], %[scale], %[y], %[offset]\n\t"
+                "smlawb %[y], %[scale], %[y], %[offset]\n\t"
+                "pkhbt %[y], %[y], %[t], lsl #16\n\t"
+                "strd %[x], %[y], [%[at]], #8\n\t"
+                "smlabb %[t], %[x], %[x], %[half]\n\t"
+                "smlatt %[x], %[x], %[x], %[half]\n\t"
+                "add %[energy], %[energy], %[t], lsr #7\n\t"
+                "lsr %[t], %[t], %[shift]\n\t"
+                "mla %[fourth], %[t], %[t], %[fourth]\n\t"
+                "add %[energy], %[energy], %[x], lsr #7\n\t"
+                "lsr %[x], %[x], %[shift]\n\t"
+                "mla %[fourth], %[x], %[x], %[fourth]\n\t"
+                "smlabb %[t], %[y], %[y], %[half]\n\t"
+                "smlatt %[y], %[y], %[y], %[half]\n\t"
+                "add %[energy], %[energy], %[t], lsr #7\n\t"
+                "lsr %[t], %[t], %[shift]\n\t"
+                "mla %[fourth], %[t], %[t], %[fourth]\n\t"
+                "add %[energy], %[energy], %[y], lsr #7\n\t"
+                "lsr %[y], %[y], %[shift]\n\t"
+                "mla %[fourth], %[y], %[y], %[fourth]"
+                : [at] "+r"(at), [energy] "+r"(sums.energy), [fourth] "+r"(sums.fourth), [x] "=&r"(x), [y] "=&r"(y), [t] "=&r"(t)
+                : [scale] "r"(way.scale), [offset] "r"(offset), [half] "r"(sums.half), [shift] "r"(sums.shift)
+                : "memory");
+    } while (at != end);
+    *result = sums;
+}
+
+static void add_window(int16_t *work, const int16_t *end, line way, powers *result)
+{
+    ROLLED
+    while (work != end) {
+        const int32_t count = (int32_t)(end - work) & ~3;
+        if (count != 0 && ((uintptr_t)work & 2U) == 0) {
+            offbeat_pair *const at = (offbeat_pair *)(void *)work;
+            add_pairs(at, at + count / 2, way, result);
+            work += count;
+        } else {
+            const int32_t y = on_line(way, *work);
+            *work++ = (int16_t)y;
+            add_powers(result, y);
+        }
+    }
+}
+#else
 /* Two samples at a time want more registers than a Cortex-M0 has. */
 #ifdef OFFBEAT_THUMB_1
 #define BY_ONE 1
@@ -290,6 +359,7 @@ static APART void add_window(int16_t *work, const int16_t *end, line way, powers
     }
     *result = sums;
 }
+#endif
 
 void offbeat_normalise(int16_t *work, uint16_t window, offbeat_channel *channel)
 {
