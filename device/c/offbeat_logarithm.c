@@ -34,13 +34,15 @@ int32_t offbeat_bit_length(uint32_t value)
 
 int32_t offbeat_log2_q10(uint32_t value)
 {
-    const int32_t length = offbeat_bit_length(value);
+    int32_t length;
     uint32_t mantissa;
     const uint16_t *point;
     if (value == 0) {
         return 0;
     }
-    mantissa = (value << (32 - length)) >> 16;
-    point = LOG2_TABLE + ((mantissa >> 10) & 31U);
-    return (length - 1) * 1024 + ((point[0] * 1024 + (point[1] - point[0]) * (int32_t)(mantissa & 1023U) + 8192) >> 14);
+    length = offbeat_bit_length(value);
+    mantissa = value << (32 - length);
+    point = LOG2_TABLE + ((mantissa >> 26) & 31U);
+    return (length - 1) * 1024
+           + ((point[0] * 1024 + (point[1] - point[0]) * (int32_t)((mantissa >> 16) & 1023U) + 8192) >> 14);
 }

@@ -53,12 +53,6 @@ static inline uint32_t product_re(uint32_t a, uint32_t b)
     TWO("smuad %0, %1, %2");
 }
 
-/* a's low half times b's high one less the other two. */
-static inline uint32_t product_im(uint32_t a, uint32_t b)
-{
-    TWO("smusdx %0, %1, %2");
-}
-
 /* c, and a's low half times b's high one, and the other two. */
 static inline uint32_t add_crosswise(uint32_t a, uint32_t b, uint32_t c)
 {
@@ -133,20 +127,9 @@ static inline uint32_t high_and_doubled(uint32_t a, uint32_t b)
 #undef TWO
 #undef THREE
 
-static inline int32_t imaginary_of(uint32_t z)
-{
-    return (int32_t)z >> 16;
-}
-
 static inline uint32_t quarter_of(uint32_t z)
 {
     return half_sum(half_sum(z, 0), 0);
-}
-
-/* A quarter of z times c - j * s, Q14; w: c and s. */
-static inline uint32_t turned(uint32_t z, const uint32_t *w)
-{
-    return high_halves(product_im(*w, z), product_re(*w, z));
 }
 
 /* Two sines, wherever they lie. */
@@ -229,6 +212,78 @@ static inline int32_t real_of(uint32_t z)
     return (int16_t)z;
 }
 
+/* Four points under their twiddles to their places. */
+static inline void butterfly(offbeat_pair *z, offbeat_pair *later, int32_t half, uint32_t a, uint32_t b, uint32_t c,
+                             uint32_t d)
+{
+    const uint32_t sum = plus(a, b);
+    const uint32_t other_sum = plus(c, d);
+    const uint32_t difference = minus(a, b);
+    const uint32_t other_difference = minus(c, d);
+    z[0] = plus(plus(sum, other_sum), ROUNDING);
+    z[half] = minus_j_times(difference, other_difference);
+    later[0] = minus(sum, other_sum);
+    later[half] = plus_j_times(difference, other_difference);
+}
+
+#ifdef OFFBEAT_DSP
+/* One stage, of transforms of `half` points; twiddles: every step-th three are of this stage. The butterflies without
+ * twiddles first; compilers run out of registers in the others. */
+static APART void stage(offbeat_pair *z, const offbeat_pair *end, const uint32_t *twiddles, int32_t half, int32_t step)
+{
+    const int32_t one = 4 * half;
+    const int32_t three = 3 * one;
+    const int32_t bytes = 12 * step;
+    const uint32_t *const start = twiddles + 3 * (step - 1);
+    ROLLED
+    while (z != end) {
+        const offbeat_pair *const next = z + half;
+        const uint32_t *w = start;
+        offbeat_pair *const later = z + 2 * half;
+        butterfly(z, later, half, quarter_of(z[0]), quarter_of(z[half]), quarter_of(later[0]), quarter_of(later[half]));
+        z++;
+        do {
+            uint32_t a, b, c, d, s, t;
+            __asm__("ldr %[b], [%[z], %[one]]\n\t"
+                    "ldr %[c], [%[z], %[one], lsl #1]\n\t"
+                    "ldr %[d], [%[z], %[three]]\n\t"
+                    "ldrd %[s], %[t], [%[w]]\n\t"
+                    "smusdx %[a], %[s], %[b]\n\t"
+                    "smuad %[b], %[s], %[b]\n\t"
+                    "ldr %[s], [%[w], #8]\n\t"
+                    "add %[w], %[w], %[bytes]\n\t"
+                    "pkhtb %[b], %[a], %[b], asr #16\n\t"
+                    "smusdx %[a], %[t], %[c]\n\t"
+                    "smuad %[c], %[t], %[c]\n\t"
+                    "pkhtb %[c], %[a], %[c], asr #16\n\t"
+                    "smusdx %[a], %[s], %[d]\n\t"
+                    "smuad %[d], %[s], %[d]\n\t"
+                    "pkhtb %[d], %[a], %[d], asr #16\n\t"
+                    "ldr %[a], [%[z]]\n\t"
+                    "shadd16 %[a], %[a], %[zero]\n\t"
+                    "shadd16 %[a], %[a], %[zero]\n\t"
+                    "sadd16 %[s], %[a], %[b]\n\t"
+                    "ssub16 %[a], %[a], %[b]\n\t"
+                    "sadd16 %[t], %[c], %[d]\n\t"
+                    "ssub16 %[c], %[c], %[d]\n\t"
+                    "ssub16 %[d], %[s], %[t]\n\t"
+                    "sadd16 %[s], %[s], %[t]\n\t"
+                    "sadd16 %[s], %[s], %[rounding]\n\t"
+                    "ssax %[b], %[a], %[c]\n\t"
+                    "sasx %[a], %[a], %[c]\n\t"
+                    "str %[d], [%[z], %[one], lsl #1]\n\t"
+                    "str %[b], [%[z], %[one]]\n\t"
+                    "str %[a], [%[z], %[three]]\n\t"
+                    "str %[s], [%[z]], #4"
+                    : [z] "+r"(z), [w] "+r"(w), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [s] "=&r"(s),
+                      [t] "=&r"(t)
+                    : [one] "r"(one), [three] "r"(three), [bytes] "r"(bytes), [zero] "r"(0), [rounding] "r"(ROUNDING)
+                    : "memory");
+        } while (z != next);
+        z += 3 * half;
+    }
+}
+#else
 /* One stage, of transforms of `half` points; twiddles: every step-th three are of this stage. */
 static APART void stage(offbeat_pair *z, const offbeat_pair *end, const uint32_t *twiddles, int32_t half, int32_t step)
 {
@@ -242,14 +297,7 @@ static APART void stage(offbeat_pair *z, const offbeat_pair *end, const uint32_t
         uint32_t c = quarter_of(later[0]);
         uint32_t d = quarter_of(later[half]);
         for (;;) {
-            const uint32_t sum = plus(a, b);
-            const uint32_t other_sum = plus(c, d);
-            const uint32_t difference = minus(a, b);
-            const uint32_t other_difference = minus(c, d);
-            z[0] = plus(plus(sum, other_sum), ROUNDING);
-            z[half] = minus_j_times(difference, other_difference);
-            later[0] = minus(sum, other_sum);
-            later[half] = plus_j_times(difference, other_difference);
+            butterfly(z, later, half, a, b, c, d);
             z++;
             later++;
             if (z == next) {
@@ -266,6 +314,7 @@ static APART void stage(offbeat_pair *z, const offbeat_pair *end, const uint32_t
         z += 3 * half;
     }
 }
+#endif
 
 /* A counter to a power of two and back to 0, whose value has its bits in reverse order. */
 #ifdef OFFBEAT_REVERSES
