@@ -23,26 +23,37 @@ static int32_t silent_value(uint8_t kind, int32_t mean)
 static int32_t value_of(const offbeat_state *state, const offbeat_feature *feature, const offbeat_channel *channel,
                         int32_t log_energy)
 {
+    uint32_t argument;
+    int32_t offset;
     switch (feature->kind) {
     case OFFBEAT_MEAN:
         return channel->mean;
+    case OFFBEAT_CROSSINGS:
+        return channel->crossings;
     case OFFBEAT_RMS:
         return (log_energy - state->log_window - 2048 * channel->exponent - 1024) >> 1;
     case OFFBEAT_PEAK_TO_PEAK:
-        return offbeat_log2_q10(16U * (uint32_t)(channel->highest - channel->lowest)) - 4096;
+        argument = 16U * (uint32_t)(channel->highest - channel->lowest);
+        offset = -4096;
+        break;
     case OFFBEAT_CREST:
-        return offbeat_log2_q10((uint32_t)channel->peak) - ((log_energy + 7168 - state->log_window) >> 1);
+        argument = (uint32_t)channel->peak;
+        offset = -((log_energy + 7168 - state->log_window) >> 1);
+        break;
     case OFFBEAT_KURTOSIS:
-        return offbeat_log2_q10(channel->fourth) + state->log_window +
-               2048 * offbeat_fourth_shift(state->model->window) - 2 * log_energy;
+        argument = channel->fourth;
+        offset = state->log_window + 2048 * offbeat_fourth_shift(state->model->window) - 2 * log_energy;
+        break;
     case OFFBEAT_MEAN_ABS_DIFFERENCE:
-        return offbeat_log2_q10((uint32_t)channel->differences) - state->log_steps;
-    case OFFBEAT_CROSSINGS:
-        return channel->crossings;
+        argument = (uint32_t)channel->differences;
+        offset = -state->log_steps;
+        break;
     default:
-        return offbeat_log2_q10(offbeat_band(state->work, feature->first, feature->bins)) - 2048 * channel->exponent -
-               13312;
+        argument = offbeat_band(state->work, feature->first, feature->bins);
+        offset = -2048 * channel->exponent - 13312;
+        break;
     }
+    return offbeat_log2_q10(argument) + offset;
 }
 
 /* Where the frames of a window lie. */
@@ -124,6 +135,7 @@ static void measure(const offbeat_state *state, const ring *at, const offbeat_fe
         offbeat_spectrum(state->work, model);
     }
     log_energy = offbeat_log2_q10(channel->energy);
+    ROLLED
     for (; feature != last; feature++) {
         if (feature->kind < OFFBEAT_CORRELATION) {
             *features = value_of(state, feature, channel, log_energy);
@@ -143,6 +155,7 @@ void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t firs
         const offbeat_feature *last = feature;
         offbeat_channel channel;
         uint32_t wanted = 0;
+        ROLLED
         do {
             wanted |= UINT32_C(1) << last->kind;
             last++;
@@ -153,6 +166,7 @@ void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t firs
             features += last - feature;
             feature = last;
         }
+        ROLLED
         for (; feature != last; feature++) {
             *features++ = silent_value(feature->kind, channel.mean);
         }

@@ -36,6 +36,13 @@
 #define KEPT(variable) (void)(variable)
 #endif
 
+/* At the end of a conditional block: it shall stay a branch, where a compiler would compute both results and choose. */
+#ifdef __GNUC__
+#define BRANCH __asm__ volatile("")
+#else
+#define BRANCH
+#endif
+
 /* Before a function with a loop that needs all registers: what the caller keeps in them must not share them. */
 #ifdef __GNUC__
 #define APART __attribute__((noinline))

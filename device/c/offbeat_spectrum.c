@@ -526,19 +526,41 @@ void offbeat_spectrum(int16_t *work, const offbeat_model *model)
     power(z, model->sine, quarter);
 }
 
+/* Adds four words at *at, which moves on. */
+static inline uint32_t add_four(uint32_t total, const offbeat_pair **at)
+{
+    const offbeat_pair *from = *at;
+#if defined(__thumb__) && !defined(OFFBEAT_PLAIN)
+    __asm__(".syntax unified\n\t"
+            "ldmia %[from]!, {r2, r3, r4, r5}\n\t"
+            "adds %[total], %[total], r2\n\t"
+            "adds %[total], %[total], r3\n\t"
+            "adds %[total], %[total], r4\n\t"
+            "adds %[total], %[total], r5"
+            : [from] "+l"(from), [total] "+l"(total)
+            :
+            : "r2", "r3", "r4", "r5", "cc", "memory");
+#else
+    total += from[0] + from[1] + from[2] + from[3];
+    from += 4;
+#endif
+    *at = from;
+    return total;
+}
+
 uint32_t offbeat_band(const int16_t *work, uint16_t first, uint16_t bins)
 {
     const offbeat_pair *at = (const offbeat_pair *)(const void *)work + first;
+    const offbeat_pair *const single = at + (bins & 3U);
     const offbeat_pair *const end = at + bins;
     uint32_t total = 0;
-    if ((bins & 1U) != 0) {
-        total = *at++;
+    ROLLED
+    while (at != single) {
+        total += *at++;
     }
     ROLLED
     while (at != end) {
-        total += at[0];
-        total += at[1];
-        at += 2;
+        total = add_four(total, &at);
     }
     return total;
 }
