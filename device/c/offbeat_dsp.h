@@ -18,9 +18,6 @@
 #elif defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__) || defined(__ARM_ARCH_8M_MAIN__)
 #define OFFBEAT_ARMV7M 1
 #endif
-#if defined(OFFBEAT_DSP) || defined(OFFBEAT_ARMV7M)
-#define OFFBEAT_SATURATES 1
-#endif
 #endif
 
 #ifdef OFFBEAT_DSP

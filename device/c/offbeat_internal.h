@@ -98,6 +98,32 @@ static inline int32_t offbeat_clamp(int32_t value, int32_t limit)
     return value < -limit ? -limit : value;
 }
 
+#if defined(__thumb2__) && !defined(OFFBEAT_PLAIN)
+#define OFFBEAT_SATURATES 1
+#endif
+
+/* Saturate to -32767 .. 32767. */
+static inline int32_t offbeat_clamp_word(int32_t value)
+{
+#ifdef OFFBEAT_SATURATES
+    __asm__("ssat %0, #16, %0" : "+r"(value));
+    return value - ((value + 32767) >> 31); /* -32768 to -32767 */
+#else
+    return offbeat_clamp(value, 32767);
+#endif
+}
+
+/* Saturate to the range of a standard score, -8191 .. 8191. */
+static inline int32_t offbeat_clamp_score(int32_t value)
+{
+#ifdef OFFBEAT_SATURATES
+    __asm__("ssat %0, #14, %0" : "+r"(value));
+    return value - ((value + 8191) >> 31);
+#else
+    return offbeat_clamp(value, 8191);
+#endif
+}
+
 /* value / 2^shift, rounded half up; shift 1 to 31. */
 static inline int32_t offbeat_rounded_shift(int32_t value, int32_t shift)
 {
