@@ -334,6 +334,12 @@ static inline uint32_t next_of(uint32_t counter, uint32_t unit)
 {
     return counter + unit;
 }
+
+/* Whether the value is odd, as it is from half of the count on. */
+static inline int is_odd(uint32_t counter)
+{
+    return (int32_t)counter < 0;
+}
 #else
 static inline uint32_t value_of(uint32_t counter)
 {
@@ -354,6 +360,11 @@ static inline uint32_t next_of(uint32_t counter, uint32_t unit)
     }
     return counter | unit;
 }
+
+static inline int is_odd(uint32_t counter)
+{
+    return (counter & 1U) != 0;
+}
 #endif
 
 static inline void swap(offbeat_pair *a, offbeat_pair *b)
@@ -363,7 +374,17 @@ static inline void swap(offbeat_pair *a, offbeat_pair *b)
     *b = z;
 }
 
-/* Bit-reversed order. For i below half and even, with j its reverse, three more pairs follow without reversing again. */
+/* Swap i with its reverse j, both even and below half of the points; three more pairs follow without reversing again. */
+static inline void swap_around(offbeat_pair *i, offbeat_pair *j, uint32_t half)
+{
+    swap(i + 1, j + half);
+    if (i < j) {
+        swap(i, j);
+        swap(i + half + 1, j + half + 1);
+    }
+}
+
+/* Bit-reversed order; the second half of those i have reverses that are 2 more. */
 static APART void reorder(offbeat_pair *z, uint32_t points)
 {
     const uint32_t half = points >> 1;
@@ -373,14 +394,11 @@ static APART void reorder(offbeat_pair *z, uint32_t points)
     ROLLED
     do {
         offbeat_pair *const other = z + 2U * value_of(counter);
-        swap(at + 1, other + half);
-        if (at < other) {
-            swap(at, other);
-            swap(at + half + 1, other + half + 1);
-        }
+        swap_around(at, other, half);
+        swap_around(at + (half >> 1), other + 2, half);
         at += 2;
         counter = next_of(counter, unit);
-    } while (counter != 0);
+    } while (!is_odd(counter));
 }
 
 /* The four points of a butterfly of the first stage under the Hann window. */
