@@ -439,9 +439,8 @@ static inline quartet weighed(const offbeat_pair *z, const int16_t *falling, con
     return result;
 }
 
-/* The Hann window and the first stage, on samples in bit-reversed order. Where the points are no power of four it is a
- * stage of radix 2, of twice the points. */
-static APART void first_stage(offbeat_pair *z, uint32_t quarter, const int16_t *sine, int32_t by_four)
+/* The Hann window and a first stage of radix 4, on samples in bit-reversed order. */
+static APART void first_stage(offbeat_pair *z, uint32_t quarter, const int16_t *sine)
 {
     const int16_t *const last = sine + quarter;
     const uint32_t unit = unit_of(quarter >> 1);
@@ -450,20 +449,31 @@ static APART void first_stage(offbeat_pair *z, uint32_t quarter, const int16_t *
     do {
         const uint32_t at = 2U * value_of(counter);
         const quartet found = weighed(z, last - at, sine + at);
-        if (by_four) {
-            z[0] = plus(found.sum, found.other_sum);
-            z[1] = minus_j_times(found.difference, found.other_difference);
-            z[2] = minus(found.sum, found.other_sum);
-            z[3] = plus_j_times(found.difference, found.other_difference);
-        } else {
-            z[0] = plus(found.sum, found.sum);
-            z[1] = plus(found.difference, found.difference);
-            z[2] = plus(found.other_sum, found.other_sum);
-            z[3] = plus(found.other_difference, found.other_difference);
-        }
+        z[0] = plus(found.sum, found.other_sum);
+        z[1] = minus_j_times(found.difference, found.other_difference);
+        z[2] = minus(found.sum, found.other_sum);
+        z[3] = plus_j_times(found.difference, found.other_difference);
         z += 4;
         counter = next_of(counter, unit);
     } while (counter != 0);
+}
+
+/* Where the points are no power of four, the first stage is one of radix 2, of twice the points: what the butterflies of
+ * radix 4 have added is taken apart. */
+static APART void take_apart(offbeat_pair *z, const offbeat_pair *end)
+{
+    ROLLED
+    while (z != end) {
+        const uint32_t sum = plus(z[0], z[2]);
+        const uint32_t other_sum = minus(z[0], z[2]);
+        const uint32_t difference = plus(z[1], z[3]);
+        const uint32_t other_difference = plus_j_times(0, minus(z[1], z[3]));
+        z[0] = sum;
+        z[1] = difference;
+        z[2] = other_sum;
+        z[3] = other_difference;
+        z += 4;
+    }
 }
 
 #ifdef OFFBEAT_DSP
@@ -536,7 +546,10 @@ void offbeat_spectrum(int16_t *work, const offbeat_model *model)
     int32_t half = by_four ? 4 : 2;
     int32_t step = (int32_t)quarter >> (by_four + 2);
     reorder(z, points);
-    first_stage(z, quarter, model->sine, by_four);
+    first_stage(z, quarter, model->sine);
+    if (!by_four) {
+        take_apart(z, z + points);
+    }
     for (; step != 0; step >>= 2) {
         stage(z, z + points, model->twiddles, half, step);
         half *= 4;
