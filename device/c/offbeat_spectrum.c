@@ -59,6 +59,18 @@ static inline uint32_t add_crosswise(uint32_t a, uint32_t b, uint32_t c)
     THREE("smladx %0, %1, %2, %3");
 }
 
+/* c, and both low halves, and both high ones. */
+static inline uint32_t add_sum(uint32_t a, uint32_t b, uint32_t c)
+{
+    THREE("smlad %0, %1, %2, %3");
+}
+
+/* c, and a's low half times b's high one, less the other two. */
+static inline uint32_t add_cross_difference(uint32_t a, uint32_t b, uint32_t c)
+{
+    THREE("smlsdx %0, %1, %2, %3");
+}
+
 /* c, and both low halves, less both high ones. */
 static inline uint32_t add_difference(uint32_t a, uint32_t b, uint32_t c)
 {
@@ -477,33 +489,50 @@ static APART void take_apart(offbeat_pair *z, const offbeat_pair *end)
 }
 
 #ifdef OFFBEAT_DSP
-/* Bin k and its mirror image from both points. Sums and differences of two points are twice the transform of the even
- * or of the odd samples, below 0.71 * 32768 but for the middle bin, whose power is that of its point. */
+/* Bin k at *p and its mirror image at *q, in place of their points; w: cosine and sine, whichever is in the
+ * low half. Sums and differences of two points are twice the transform of the even or of the
+ * odd samples, below 0.71 * 32768 but for the middle bin. */
+static inline void two_bins(offbeat_pair *p, offbeat_pair *q, uint32_t w, int c_is_low, uint32_t halves_of_one)
+{
+    const uint32_t half = 16384U;
+    const uint32_t first = *p;
+    const uint32_t last = *q;
+    const uint32_t ar_bi = plus(first, last);
+    const uint32_t br_ai = minus(last, first); /* both negative */
+    const uint32_t br_bi = halves(br_ai, ar_bi);
+    const uint32_t ar = add_low_low(ar_bi, halves_of_one, half);
+    const uint32_t ai = add_high_high(br_ai, halves_of_one, half);
+    const uint32_t x = c_is_low ? add_crosswise(w, br_bi, ar) : add_sum(w, br_bi, ar);
+    const uint32_t y = c_is_low ? add_difference(w, br_bi, ai) : add_cross_difference(br_bi, w, ai);
+    const uint32_t own = high_and_doubled(2U * x, y);
+    const uint32_t rest = plus_j_times(halves(ar_bi, br_ai), own);
+    *q = product_re(rest, rest);
+    *p = product_re(own, own);
+}
+
 static APART void power(offbeat_pair *z, const int16_t *sine, uint32_t quarter)
 {
     offbeat_pair *p = z;
     offbeat_pair *q = z + 2U * quarter;
-    const uint16_t *rising = (const uint16_t *)sine;
-    const uint16_t *falling = rising + quarter;
+    const int16_t *rising = sine + 1;
+    const int16_t *falling = sine + quarter;
     const uint32_t middle = product_re(z[quarter], z[quarter]);
-    const uint32_t half = 16384U;
-    const uint32_t halves_of_one = 0xC0004000U;
+    uint32_t halves_of_one = 0xC0004000U;
     ROLLED
     do {
-        const uint32_t first = *++p;
-        const uint32_t last = *--q;
-        const uint32_t w = offbeat_paired(*--falling, *++rising);
-        const uint32_t ar_bi = plus(first, last);
-        const uint32_t br_ai = minus(last, first); /* both negative */
-        const uint32_t br_bi = halves(br_ai, ar_bi);
-        const uint32_t x = add_crosswise(w, br_bi, add_low_low(ar_bi, halves_of_one, half));
-        const uint32_t y = add_difference(w, br_bi, add_high_high(br_ai, halves_of_one, half));
-        const uint32_t own = high_and_doubled(2U * x, y);
-        const uint32_t rest = plus_j_times(halves(ar_bi, br_ai), own);
-        *q = product_re(rest, rest);
-        *p = product_re(own, own);
+        const uint32_t s = sines_at(rising);
+        uint32_t c;
+        falling -= 2;
+        c = sines_at(falling);
+        rising += 2;
+        two_bins(p + 1, q - 1, halves(s, c), 0, halves_of_one);
+        p += 2;
+        q -= 2;
+        two_bins(p, q, halves(c, s), 1, halves_of_one);
+        KEPT(halves_of_one);
+        KEPT(p);
     } while (p != q);
-    *p = middle;
+    *p = middle; /* for which the sums do not fit */
 }
 #else
 static APART void power(offbeat_pair *z, const int16_t *sine, uint32_t quarter)
