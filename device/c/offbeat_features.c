@@ -44,13 +44,9 @@ static int32_t value_of(const offbeat_state *state, const offbeat_feature *featu
         argument = channel->fourth;
         offset = state->log_window + 2048 * offbeat_fourth_shift(state->model->window) - 2 * log_energy;
         break;
-    case OFFBEAT_MEAN_ABS_DIFFERENCE:
+    default: /* mean absolute difference */
         argument = (uint32_t)channel->differences;
         offset = -state->log_steps;
-        break;
-    default:
-        argument = offbeat_band(state->work, feature->first, feature->bins);
-        offset = -2048 * channel->exponent - 13312;
         break;
     }
     return offbeat_log2_q10(argument) + offset;
@@ -121,6 +117,7 @@ static void measure(const offbeat_state *state, const ring *at, const offbeat_fe
 {
     const offbeat_model *const model = state->model;
     int32_t log_energy;
+    int32_t scale;
     if (wants(wanted, OFFBEAT_CROSSINGS)) {
         channel->crossings = offbeat_crossings(state->work, model->window, channel->mean);
     }
@@ -135,10 +132,15 @@ static void measure(const offbeat_state *state, const ring *at, const offbeat_fe
         offbeat_spectrum(state->work, model);
     }
     log_energy = offbeat_log2_q10(channel->energy);
+    scale = -2048 * channel->exponent - 13312;
     ROLLED
     for (; feature != last; feature++) {
-        if (feature->kind < OFFBEAT_CORRELATION) {
+        if (feature->kind == OFFBEAT_BAND) { /* most are */
+            *features = offbeat_log2_q10(offbeat_band(state->work, feature->first, feature->bins)) + scale;
+        } else if (feature->kind < OFFBEAT_BAND) {
             *features = value_of(state, feature, channel, log_energy);
+        } else {
+            /* known already */
         }
         features++;
     }

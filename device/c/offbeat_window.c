@@ -162,6 +162,63 @@ static inline void follow(extent *found, int32_t previous, int32_t x)
     }
 }
 
+#ifdef OFFBEAT_ARMV6M
+/* Counts at a stride to `to`, up to stop, by two; returns the last one. Compilers run out of registers here. */
+static APART int32_t scan_pairs(const int16_t **from, int32_t step, int16_t *to, const int16_t *stop, int32_t previous,
+                                extent *result)
+{
+    extent found = *result;
+    const int16_t *at = *from;
+    const int32_t bytes = 2 * step;
+    int32_t x, rise;
+    __asm__(".syntax unified\n\t"
+            "subs %[at], %[bytes]\n"
+            "1:\n\t"
+            "ldrsh %[x], [%[at], %[bytes]]\n\t"
+            "adds %[at], %[bytes]\n\t"
+            "strh %[x], [%[to]]\n\t"
+            "add %[total], %[x]\n\t"
+            "subs %[rise], %[x], %[previous]\n\t"
+            "ble 2f\n\t"
+            "add %[rises], %[rise]\n\t"
+            "cmp %[x], %[highest]\n\t"
+            "ble 3f\n\t"
+            "mov %[highest], %[x]\n"
+            "2:\n\t"
+            "cmp %[x], %[lowest]\n\t"
+            "bge 3f\n\t"
+            "mov %[lowest], %[x]\n"
+            "3:\n\t"
+            "ldrsh %[previous], [%[at], %[bytes]]\n\t"
+            "adds %[at], %[bytes]\n\t"
+            "strh %[previous], [%[to], #2]\n\t"
+            "adds %[to], #4\n\t"
+            "add %[total], %[previous]\n\t"
+            "subs %[rise], %[previous], %[x]\n\t"
+            "ble 4f\n\t"
+            "add %[rises], %[rise]\n\t"
+            "cmp %[previous], %[highest]\n\t"
+            "ble 5f\n\t"
+            "mov %[highest], %[previous]\n"
+            "4:\n\t"
+            "cmp %[previous], %[lowest]\n\t"
+            "bge 5f\n\t"
+            "mov %[lowest], %[previous]\n"
+            "5:\n\t"
+            "cmp %[to], %[stop]\n\t"
+            "bne 1b\n\t"
+            "adds %[at], %[bytes]"
+            : [at] "+l"(at), [to] "+l"(to), [previous] "+l"(previous), [x] "=&l"(x), [rise] "=&l"(rise),
+              [total] "+h"(found.total), [rises] "+h"(found.rises), [highest] "+h"(found.highest),
+              [lowest] "+h"(found.lowest)
+            : [bytes] "l"(bytes), [stop] "l"(stop)
+            : "cc", "memory");
+    *from = at;
+    *result = found;
+    return previous;
+}
+#endif
+
 void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
                   int16_t *work, offbeat_channel *channel)
 {
@@ -181,6 +238,12 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
             follow(&found, previous, x);
             previous = x;
         }
+#ifdef OFFBEAT_ARMV6M
+        if (work != stop) {
+            previous = scan_pairs(&at, step, work, stop, previous, &found);
+            work = stop;
+        }
+#else
         ROLLED
         while (work != stop) {
             const int32_t x = at[0];
@@ -193,6 +256,7 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
             follow(&found, x, y);
             previous = y;
         }
+#endif
         if (stop == end) {
             break;
         }
@@ -246,19 +310,15 @@ typedef struct {
     int32_t shift;
 } powers;
 
+#ifndef OFFBEAT_ARMV6M
 static inline void add_powers(powers *sums, int32_t y)
 {
     uint32_t square = (uint32_t)(y * y) + sums->half;
-#ifdef OFFBEAT_THUMB_1
-    square >>= 7;
-    sums->energy += square;
-    square >>= sums->shift - 7;
-#else
     sums->energy += square >> 7; /* an addition shifts in passing, but by a constant only */
     square >>= sums->shift;
-#endif
     sums->fourth += square * square;
 }
+#endif
 
 #ifdef OFFBEAT_DSP
 /* Pairs from at to end, an even number of them: scale * 2^-16 * count + offset, and add_powers(). Compilers run out of
@@ -329,18 +389,34 @@ static void add_window(int16_t *work, const int16_t *end, line way, powers *resu
     }
 }
 #else
-/* Two samples at a time want more registers than a Cortex-M0 has. */
-#ifdef OFFBEAT_THUMB_1
-#define BY_ONE 1
-#else
-#define BY_ONE 0
-#endif
-
 static APART void add_window(int16_t *work, const int16_t *end, line way, powers *result)
 {
     powers sums = *result;
-    ROLLED
-    while (BY_ONE ? work != end : ((end - work) & 1) != 0) {
+#ifdef OFFBEAT_ARMV6M
+    int32_t at = 2 * (int32_t)(end - work) - 2;
+    int32_t x;
+    __asm__(".syntax unified\n"
+            "1:\n\t"
+            "ldrsh %[x], [%[work], %[at]]\n\t"
+            "muls %[x], %[scale], %[x]\n\t"
+            "add %[x], %[offset]\n\t"
+            "asrs %[x], %[x], #16\n\t"
+            "strh %[x], [%[work], %[at]]\n\t"
+            "muls %[x], %[x], %[x]\n\t"
+            "add %[x], %[half]\n\t"
+            "lsrs %[x], %[x], #7\n\t"
+            "add %[energy], %[x]\n\t"
+            "lsrs %[x], %[shift]\n\t"
+            "muls %[x], %[x], %[x]\n\t"
+            "add %[fourth], %[x]\n\t"
+            "subs %[at], #2\n\t"
+            "bpl 1b"
+            : [at] "+l"(at), [x] "=&l"(x), [energy] "+h"(sums.energy), [fourth] "+h"(sums.fourth)
+            : [work] "l"(work), [scale] "l"(way.scale), [shift] "l"(sums.shift - 7), [offset] "h"(way.offset),
+              [half] "h"(sums.half)
+            : "cc", "memory");
+#else
+    if (((end - work) & 1) != 0) {
         const int32_t y = on_line(way, *work);
         *work++ = (int16_t)y;
         add_powers(&sums, y);
@@ -357,6 +433,7 @@ static APART void add_window(int16_t *work, const int16_t *end, line way, powers
         add_powers(&sums, x);
         add_powers(&sums, y);
     }
+#endif
     *result = sums;
 }
 #endif
