@@ -219,11 +219,6 @@ static inline uint32_t under(uint32_t samples, int32_t even, int32_t odd)
 
 #endif
 
-static inline int32_t real_of(uint32_t z)
-{
-    return (int16_t)z;
-}
-
 /* Four points under their twiddles to their places. */
 static inline void butterfly(offbeat_pair *z, offbeat_pair *later, int32_t half, uint32_t a, uint32_t b, uint32_t c,
                              uint32_t d)
@@ -287,7 +282,7 @@ static APART void stage(offbeat_pair *z, const offbeat_pair *end, const uint32_t
                     "str %[b], [%[z], %[one]]\n\t"
                     "str %[a], [%[z], %[three]]\n\t"
                     "str %[s], [%[z]], #4"
-                    : [z] "+r"(z), [w] "+r"(w), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [s] "=&r"(s),
+                    : [z] "+&r"(z), [w] "+&r"(w), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [s] "=&r"(s),
                       [t] "=&r"(t)
                     : [one] "r"(one), [three] "r"(three), [bytes] "r"(bytes), [zero] "r"(0), [rounding] "r"(ROUNDING)
                     : "memory");
@@ -328,7 +323,7 @@ static APART void stage(offbeat_pair *z, const offbeat_pair *end, const uint32_t
 }
 #endif
 
-/* A counter to a power of two and back to 0, whose value has its bits in reverse order. */
+/* A counter of so many values, a power of two, and back to 0; each value has its bits in reverse order. */
 #ifdef OFFBEAT_REVERSES
 static inline uint32_t value_of(uint32_t counter)
 {
@@ -396,7 +391,7 @@ static inline void swap_around(offbeat_pair *i, offbeat_pair *j, uint32_t half)
     }
 }
 
-/* Bit-reversed order; the second half of those i have reverses that are 2 more. */
+/* Bit-reversed order. i and its reverse j go through half of the values; what is half of them later has a reverse 2 later. */
 static APART void reorder(offbeat_pair *z, uint32_t points)
 {
     const uint32_t half = points >> 1;
@@ -489,9 +484,9 @@ static APART void take_apart(offbeat_pair *z, const offbeat_pair *end)
 }
 
 #ifdef OFFBEAT_DSP
-/* Bin k at *p and its mirror image at *q, in place of their points; w: cosine and sine, whichever is in the
- * low half. Sums and differences of two points are twice the transform of the even or of the
- * odd samples, below 0.71 * 32768 but for the middle bin. */
+/* Bin k at *p and its mirror image at *q, in place of their points; w: cosine and sine, in either order. Sums and differences
+ * of two points are twice the transform of the even or of the odd samples: as a mean of normalised samples under the Hann
+ * window times a cosine, it stays below 0.71 * 32768, but for the middle bin, where the cosine is 1 throughout. */
 static inline void two_bins(offbeat_pair *p, offbeat_pair *q, uint32_t w, int c_is_low, uint32_t halves_of_one)
 {
     const uint32_t half = 16384U;
@@ -532,9 +527,14 @@ static APART void power(offbeat_pair *z, const int16_t *sine, uint32_t quarter)
         KEPT(halves_of_one);
         KEPT(p);
     } while (p != q);
-    *p = middle; /* for which the sums do not fit */
+    *p = middle;
 }
 #else
+static inline int32_t real_of(uint32_t z)
+{
+    return (int16_t)z;
+}
+
 static APART void power(offbeat_pair *z, const int16_t *sine, uint32_t quarter)
 {
     offbeat_pair *p = z;

@@ -43,8 +43,8 @@ typedef struct {
     uint32_t lowest;
 } tally;
 
-/* Counts at a stride to `to`, up to end, by four. Of the larger ones of each count and the one before, every other covers
- * all counts. Compilers run out of registers here. */
+/* Counts at a stride to `to`, up to end, by four. upper adds up the larger of each count and the one before; of these larger
+ * ones, every other is enough to find the highest. Compilers run out of registers here. */
 static APART void scan_fours(const int16_t *at, int32_t step, int16_t *to, const int16_t *end, tally *result)
 {
     tally found = *result;
@@ -78,8 +78,8 @@ static APART void scan_fours(const int16_t *at, int32_t step, int16_t *to, const
                 "pkhtb %[next], %[next], %[larger], asr #16\n\t"
                 "ssub16 %[unused], %[highest], %[next]\n\t"
                 "sel %[highest], %[highest], %[next]"
-                : [at] "+r"(at), [to] "+r"(to), [before] "+r"(found.last), [total] "+r"(found.total),
-                  [upper] "+r"(found.upper), [highest] "+r"(found.highest), [lowest] "+r"(found.lowest),
+                : [at] "+&r"(at), [to] "+&r"(to), [before] "+&r"(found.last), [total] "+&r"(found.total),
+                  [upper] "+&r"(found.upper), [highest] "+&r"(found.highest), [lowest] "+&r"(found.lowest),
                   [pair] "=&r"(pair), [next] "=&r"(next), [larger] "=&r"(larger_ones), [unused] "=&r"(unused)
                 : [bytes] "r"(bytes), [ones] "r"(0x10001U)
                 : "cc", "memory");
@@ -87,7 +87,8 @@ static APART void scan_fours(const int16_t *at, int32_t step, int16_t *to, const
     *result = found;
 }
 
-/* The next four counts of a ring go one by one: those at its end and at the window's, where the last one is repeated. */
+/* Fewer than four counts before the end of the ring or of the window are copied together, so that scan_fours() has four: the
+ * next ones from the ring's start, or the window's last one again, which changes nothing but the total. */
 void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
                   int16_t *work, offbeat_channel *channel)
 {
@@ -137,6 +138,7 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
     found.lowest = smaller(found.lowest, found.lowest << 16);
     channel->highest = (int32_t)found.highest >> 16;
     channel->lowest = (int32_t)found.lowest >> 16;
+    /* The larger ones less those before are what rises; what rises and does not show at the end has fallen. */
     channel->differences = 2 * (found.upper - found.total) + found.last - start;
     center(found.total - (-window & 3) * found.last, window, channel);
 }
@@ -208,9 +210,9 @@ static APART int32_t scan_pairs(const int16_t **from, int32_t step, int16_t *to,
             "cmp %[to], %[stop]\n\t"
             "bne 1b\n\t"
             "adds %[at], %[bytes]"
-            : [at] "+l"(at), [to] "+l"(to), [previous] "+l"(previous), [x] "=&l"(x), [rise] "=&l"(rise),
-              [total] "+h"(found.total), [rises] "+h"(found.rises), [highest] "+h"(found.highest),
-              [lowest] "+h"(found.lowest)
+            : [at] "+&l"(at), [to] "+&l"(to), [previous] "+&l"(previous), [x] "=&l"(x), [rise] "=&l"(rise),
+              [total] "+&h"(found.total), [rises] "+&h"(found.rises), [highest] "+&h"(found.highest),
+              [lowest] "+&h"(found.lowest)
             : [bytes] "l"(bytes), [stop] "l"(stop)
             : "cc", "memory");
     *from = at;
@@ -365,7 +367,8 @@ static APART void add_pairs(offbeat_pair *at, const offbeat_pair *end, line way,
                 "add %[energy], %[energy], %[y], lsr #7\n\t"
                 "lsr %[y], %[y], %[shift]\n\t"
                 "mla %[fourth], %[y], %[y], %[fourth]"
-                : [at] "+r"(at), [energy] "+r"(sums.energy), [fourth] "+r"(sums.fourth), [x] "=&r"(x), [y] "=&r"(y), [t] "=&r"(t)
+                : [at] "+&r"(at), [energy] "+&r"(sums.energy), [fourth] "+&r"(sums.fourth), [x] "=&r"(x), [y] "=&r"(y),
+                  [t] "=&r"(t)
                 : [scale] "r"(way.scale), [offset] "r"(offset), [half] "r"(sums.half), [shift] "r"(sums.shift)
                 : "memory");
     } while (at != end);
@@ -411,7 +414,7 @@ static APART void add_window(int16_t *work, const int16_t *end, line way, powers
             "add %[fourth], %[x]\n\t"
             "subs %[at], #2\n\t"
             "bpl 1b"
-            : [at] "+l"(at), [x] "=&l"(x), [energy] "+h"(sums.energy), [fourth] "+h"(sums.fourth)
+            : [at] "+&l"(at), [x] "=&l"(x), [energy] "+&h"(sums.energy), [fourth] "+&h"(sums.fourth)
             : [work] "l"(work), [scale] "l"(way.scale), [shift] "l"(sums.shift - 7), [offset] "h"(way.offset),
               [half] "h"(sums.half)
             : "cc", "memory");
