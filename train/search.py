@@ -191,7 +191,11 @@ def _settled(
 
 
 def _best(candidates: Sequence[Candidate], preference: Preference) -> Candidate:
-    """The set of features that brings most for its size, and on it the preferred family that is as good as any."""
+    """The set of features that brings most for its size, and on it the preferred family that is as good as any.
+
+    Where it can, it keeps to the usual sizes of the families: these grow with the square of the number of features.
+    """
+    candidates = [c for c in candidates if c.size <= c.family.usual_size] or candidates
     most = max(candidates, key=lambda c: c.quality - _A_DOUBLING * np.log2(len(c.plan.features)))
     of_set = [candidate for candidate in candidates if candidate.plan.name == most.plan.name]
     best = max(of_set, key=lambda candidate: candidate.quality)

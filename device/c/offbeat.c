@@ -132,6 +132,7 @@ const char *offbeat_error_text(int code)
     }
 }
 
+#ifndef OFFBEAT_WITHOUT_BASELINE
 static void set_word(int16_t *at, uint32_t value)
 {
     *at = (int16_t)value;
@@ -154,6 +155,7 @@ static void subtract_baseline(const offbeat_model *model, int16_t *score, int16_
         }
     }
 }
+#endif
 
 static void standardize(const offbeat_model *model, const int32_t *feature, int16_t *score)
 {
@@ -170,9 +172,11 @@ int32_t offbeat_score(offbeat_state *state, const int32_t *features)
 {
     const offbeat_model *const model = state->model;
     standardize(model, features, state->vector);
+#ifndef OFFBEAT_WITHOUT_BASELINE
     if (model->slew != 0) {
         subtract_baseline(model, state->vector, state->vector + model->count + model->room);
     }
+#endif
     state->score = model->family->score(model->parameters, state->vector, state->vector + model->count, model->count);
     return state->score;
 }

@@ -3,8 +3,8 @@
  * The arithmetic is docs/pipeline.md of the project; what this code computes equals the trainer's NumPy and the
  * board's MicroPython bit for bit. All state is the caller's; parameters are used in place from flash.
  *
- * C99 leaves two things to the compiler: right shifts of negative values must be arithmetic, and conversions to a
- * signed type must keep the low bits, as with every compiler for the targets; both are checked below.
+ * C99 leaves three things to the compiler: int must have 32 bits (an AVR's has 16), right shifts of negative values must
+ * be arithmetic, and conversions to a signed type must keep the low bits; all are checked below.
  */
 #ifndef OFFBEAT_H
 #define OFFBEAT_H
@@ -15,6 +15,7 @@
 extern "C" {
 #endif
 
+typedef char offbeat_int_must_have_32_bits[sizeof(int) >= 4 ? 1 : -1];
 typedef char offbeat_right_shift_must_be_arithmetic[((-3) >> 1) == -2 ? 1 : -1];
 typedef char offbeat_conversion_must_keep_the_bits[(int32_t)UINT32_C(0xFFFFFFFF) == -1 ? 1 : -1];
 

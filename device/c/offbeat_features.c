@@ -28,26 +28,40 @@ static int32_t value_of(const offbeat_state *state, const offbeat_feature *featu
     switch (feature->kind) {
     case OFFBEAT_MEAN:
         return channel->mean;
+#ifndef OFFBEAT_WITHOUT_CROSSINGS
     case OFFBEAT_CROSSINGS:
         return channel->crossings;
+#endif
+#ifndef OFFBEAT_WITHOUT_RMS
     case OFFBEAT_RMS:
         return (log_energy - state->log_window - 2048 * channel->exponent - 1024) >> 1;
+#endif
+#ifndef OFFBEAT_WITHOUT_PEAK_TO_PEAK
     case OFFBEAT_PEAK_TO_PEAK:
         argument = 16U * (uint32_t)(channel->highest - channel->lowest);
         offset = -4096;
         break;
+#endif
+#ifndef OFFBEAT_WITHOUT_CREST
     case OFFBEAT_CREST:
         argument = (uint32_t)channel->peak;
         offset = -((log_energy + 7168 - state->log_window) >> 1);
         break;
+#endif
+#ifndef OFFBEAT_WITHOUT_KURTOSIS
     case OFFBEAT_KURTOSIS:
         argument = channel->fourth;
         offset = state->log_window + 2048 * offbeat_fourth_shift(state->model->window) - 2 * log_energy;
         break;
-    default: /* mean absolute difference */
+#endif
+#ifndef OFFBEAT_WITHOUT_MEAN_ABS_DIFFERENCE
+    case OFFBEAT_MEAN_ABS_DIFFERENCE:
         argument = (uint32_t)channel->differences;
         offset = -state->log_steps;
         break;
+#endif
+    default:
+        return 0;
     }
     return offbeat_log2_q10(argument) + offset;
 }
@@ -59,6 +73,7 @@ typedef struct {
     uint16_t capacity;
 } ring;
 
+#ifndef OFFBEAT_WITHOUT_CHANGE
 /* Mean of the last count counts less that of as many before, in 1/16 count. */
 static int32_t change_of(const int16_t *end, uint16_t count)
 {
@@ -85,7 +100,9 @@ static APART void changes(const offbeat_state *state, const offbeat_feature *fea
         features++;
     }
 }
+#endif
 
+#ifndef OFFBEAT_WITHOUT_CORRELATION
 /* Those that need its normalised samples, before the spectrum takes their place. */
 static APART void correlations(const offbeat_state *state, const ring *at, const offbeat_feature *feature,
                          const offbeat_feature *last, const offbeat_channel *channel, int32_t *features)
@@ -105,6 +122,7 @@ static APART void correlations(const offbeat_state *state, const ring *at, const
         features++;
     }
 }
+#endif
 
 static int wants(uint32_t kinds, int kind)
 {
@@ -117,27 +135,42 @@ static void measure(const offbeat_state *state, const ring *at, const offbeat_fe
 {
     const offbeat_model *const model = state->model;
     int32_t log_energy;
+#ifndef OFFBEAT_WITHOUT_BAND
     int32_t scale;
+#endif
+#ifndef OFFBEAT_WITHOUT_CROSSINGS
     if (wants(wanted, OFFBEAT_CROSSINGS)) {
         channel->crossings = offbeat_crossings(state->work, model->window, channel->mean);
     }
+#endif
+#ifndef OFFBEAT_WITHOUT_CHANGE
     if (wants(wanted, OFFBEAT_CHANGE)) {
         changes(state, feature, last, features);
     }
+#endif
     offbeat_normalise(state->work, model->window, channel);
+#ifndef OFFBEAT_WITHOUT_CORRELATION
     if (wants(wanted, OFFBEAT_CORRELATION)) {
         correlations(state, at, feature, last, channel, features);
     }
+#endif
+#ifndef OFFBEAT_WITHOUT_BAND
     if (wants(wanted, OFFBEAT_BAND)) {
         offbeat_spectrum(state->work, model);
     }
+#endif
     log_energy = offbeat_log2_q10(channel->energy);
+#ifndef OFFBEAT_WITHOUT_BAND
     scale = -2048 * channel->exponent - 13312;
+#endif
     ROLLED
     for (; feature != last; feature++) {
+#ifndef OFFBEAT_WITHOUT_BAND
         if (feature->kind == OFFBEAT_BAND) { /* most are */
             *features = offbeat_log2_q10(offbeat_band(state->work, feature->first, feature->bins)) + scale;
-        } else if (feature->kind < OFFBEAT_BAND) {
+        } else
+#endif
+        if (feature->kind < OFFBEAT_BAND) {
             *features = value_of(state, feature, channel, log_energy);
         } else {
             /* known already */

@@ -4,6 +4,9 @@
 
 #include "offbeat.h"
 
+/* OFFBEAT_WITHOUT_BAND, _CORRELATION, _BASELINE and so on leave out what a model does not have:
+ * for one generated file, `offbeat export --single-file`, which knows its model. Nothing else defines them. */
+
 /* Before a loop: Clang would unroll it at -O2, which triples the code for a few percent of speed. */
 #ifdef __clang__
 #define ROLLED _Pragma("clang loop unroll(disable)")

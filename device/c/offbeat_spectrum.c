@@ -325,7 +325,7 @@ static APART void stage(offbeat_pair *z, const offbeat_pair *end, const uint32_t
 
 /* A counter of so many values, a power of two, and back to 0; each value has its bits in reverse order. */
 #ifdef OFFBEAT_REVERSES
-static inline uint32_t value_of(uint32_t counter)
+static inline uint32_t reverse_of(uint32_t counter)
 {
     uint32_t value;
     __asm__("rbit %0, %1" : "=r"(value) : "r"(counter));
@@ -334,7 +334,7 @@ static inline uint32_t value_of(uint32_t counter)
 
 static inline uint32_t unit_of(uint32_t values)
 {
-    return value_of(values >> 1);
+    return reverse_of(values >> 1);
 }
 
 static inline uint32_t next_of(uint32_t counter, uint32_t unit)
@@ -348,7 +348,7 @@ static inline int is_odd(uint32_t counter)
     return (int32_t)counter < 0;
 }
 #else
-static inline uint32_t value_of(uint32_t counter)
+static inline uint32_t reverse_of(uint32_t counter)
 {
     return counter;
 }
@@ -400,7 +400,7 @@ static APART void reorder(offbeat_pair *z, uint32_t points)
     uint32_t counter = 0;
     ROLLED
     do {
-        offbeat_pair *const other = z + 2U * value_of(counter);
+        offbeat_pair *const other = z + 2U * reverse_of(counter);
         swap_around(at, other, half);
         swap_around(at + (half >> 1), other + 2, half);
         at += 2;
@@ -454,7 +454,7 @@ static APART void first_stage(offbeat_pair *z, uint32_t quarter, const int16_t *
     uint32_t counter = 0;
     ROLLED
     do {
-        const uint32_t at = 2U * value_of(counter);
+        const uint32_t at = 2U * reverse_of(counter);
         const quartet found = weighed(z, last - at, sine + at);
         z[0] = plus(found.sum, found.other_sum);
         z[1] = minus_j_times(found.difference, found.other_difference);

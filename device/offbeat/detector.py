@@ -2,7 +2,7 @@
 
 from array import array
 
-from . import families
+from . import families, native
 from .features import Features
 
 
@@ -91,10 +91,14 @@ class Detector:
     def __init__(self, model):
         self.model = model
         self.scorer = families.module(model.family).Scorer(model.parameters, len(model.features))
-        self.features = Features(model, self.scorer.room())
+        self.stateful = len(model.baseline) > 0 or hasattr(self.scorer, "reset")
+        if native.has(model.family):
+            self.features = native.Features(model, self.scorer.room())
+            self.scorer = native.Scorer(self.features)
+        else:
+            self.features = Features(model, self.scorer.room())  # type: ignore[assignment]
         self.decision = Decision(*model.decision)
         self.score = 0
-        self.stateful = len(model.baseline) > 0 or hasattr(self.scorer, "reset")
 
     def reset(self):
         """Forget what a score remembers of the windows before it; the decision stays."""

@@ -71,6 +71,16 @@ def test_of_equals_one_that_finds_nothing_at_its_own_threshold_is_not_taken(free
     assert _best([second, better], Preference()) is better
 
 
+def test_usual_sizes_are_kept_where_a_set_of_features_allows_it(free: Training) -> None:
+    first = next(c for c in free.candidates if c.family.name == "gaussian")
+    small = replace(first, quality=0.8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(first), "size", property(lambda c: 1025 if c.plan.name == "wide" else 500))
+        wide = replace(first, quality=0.9, plan=replace(first.plan, name="wide"))
+        assert _best([wide, small], Preference()) is small
+        assert _best([wide], Preference()) is wide
+
+
 def test_the_front_is_what_nothing_beats(free: Training) -> None:
     front = pareto_front(free.candidates)
     assert max(c.quality for c in free.candidates) == front[0].quality

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from offbeat.train.errors import InputError
 from offbeat.train.modelfile import read_model
 
-from . import c, micropython
+from . import arduino, c, micropython, tflite, usermod, zephyr
+from .target import Target, write_files
 
 __all__ = ["TARGETS", "export"]
 
-TARGETS: dict[str, Callable[[bytes, Path], list[Path]]] = {"c": c.write, "micropython": micropython.write_package}
-"""Functions that write a model file's bytes to a directory, by the name of the target."""
+TARGETS: dict[str, Target] = {
+    "c": Target(
+        c.files, "C99: the runtime and the model as arrays, or one pair of files", ("single_file", "prefix", "forest")
+    ),
+    "arduino": Target(arduino.files, "a library for the IDE and arduino-cli, with two examples"),
+    "zephyr": Target(zephyr.files, "a module with CMake and Kconfig, with a sample"),
+    "micropython": Target(
+        micropython.files, "the package and model.beat for a board; or one module", ("frozen", "minify", "mpy")
+    ),
+    "usermod": Target(usermod.files, "a user C module: the C runtime inside a MicroPython firmware"),
+    "tflite": Target(tflite.files, "an autoencoder for TensorFlow Lite, through tinymlgen", ("recording",)),
+}
+"""What a model can be exported to, by the name of the target."""
 
 
-def export(model: str | Path, target: str, directory: str | Path) -> list[Path]:
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _checked(target: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given. Raises InputError for one that the target does not know."""
+    given = {name: value for name, value in options.items() if value not in (None, False, (), [])}
+    for name in given:
+        if name not in TARGETS[target].options:
+            owners = [owner for owner, other in TARGETS.items() if name in other.options]
+            where = f"belongs to --to {' or '.join(owners)}" if owners else "is unknown"
+            raise InputError(f"{_option(name)} {where}, not to --to {target}; leave it out")
+    return given
+
+
+def export(model: str | Path, target: str, directory: str | Path, **options: Any) -> list[Path]:
     """Export a model directory or model file; returns the files written. Raises InputError.
 
-    Files of that name in the directory are overwritten, each whole or not at all; others are left alone.
+    options: those of the target, by the names in TARGETS; None, False and an empty list mean not given. Files of that
+    name in the directory are overwritten, each whole or not at all; others are left alone.
     """
     if target not in TARGETS:
         raise InputError(f"--to {target} is unknown; choose {' or '.join(TARGETS)}")
+    given = _checked(target, options)
     source, out = Path(model), Path(directory)
     if source.is_dir():
         source /= "model.beat"
@@ -30,8 +59,9 @@ def export(model: str | Path, target: str, directory: str | Path) -> list[Path]:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a directory with -o")
     try:
+        files = TARGETS[target].files(source.read_bytes(), **given)
         out.mkdir(parents=True, exist_ok=True)
-        return TARGETS[target](source.read_bytes(), out)
+        return write_files(files, out)
     except OSError as error:
         raise InputError(
             f"{error.filename2 or out} cannot be written ({error.strerror}); name another directory with -o"

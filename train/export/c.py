@@ -1,4 +1,4 @@
-"""Export as C99: the model as constant arrays, the runtime beside it, and an example that checks itself."""
+"""Export as C99: the model as constant arrays, the runtime beside or in it, and an example that checks itself."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ from offbeat.device.modelfile import CORRELATION, Model, parse
 from offbeat.device.modelfile import VERSION as FORMAT
 from offbeat.train.arithmetic import cosine
 from offbeat.train.arithmetic import sine as sine_of
-from offbeat.train.modelfile import write_atomically
+from offbeat.train.errors import InputError
+from offbeat.train.families.forest import Forest
 from offbeat.train.pipeline import Pipeline
 from offbeat.train.resources import folder
 
-__all__ = ["arrays", "files", "write"]
+from .forest_inline import inlined
+from .single_file import INLINE, checked_prefix, joined, lacking, prefixed
+from .target import Files, write_files
+
+__all__ = ["arrays", "environment", "files", "members_header", "pair", "runtime", "values", "write"]
 
 _WIDTH = 110
 _LONGEST_TEXT = 200  # C99 promises strings of 4095 characters and no more
@@ -58,7 +63,7 @@ def _members(model: Model) -> list[str]:
     return list(Pipeline(model).family.settings.get("members", []))
 
 
-def _members_header(members: Iterable[str]) -> str:
+def members_header(members: Iterable[str]) -> str:
     """Text of the header that tells the ensemble's code which families it can refer to."""
     defines = "".join(f"#define OFFBEAT_MEMBER_{name.upper()}\n" for name in members)
     return f"/* The families that the model's ensemble has as members. Generated with the model. */\n{defines}"
@@ -97,19 +102,21 @@ def _twiddles(sine: NDArray[np.int16]) -> list[str]:
     return [f"0x{word:08X}U" for word in words.ravel()]
 
 
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(  # noqa: S701  C, not HTML: text from files goes through _plain
+def environment() -> jinja2.Environment:
+    """The templates of generated text that is not HTML, with filters for C."""
+    templates = jinja2.Environment(  # noqa: S701  C, not HTML: text from files goes through _plain
         loader=jinja2.PackageLoader("offbeat.train"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(plain=_plain, wrapped=_wrapped)
-    return environment
+    templates.filters.update(plain=_plain, wrapped=_wrapped)
+    return templates
 
 
-def _values(model: Model) -> dict[str, Any]:
+def values(model: Model) -> dict[str, Any]:
+    """What the templates say about a model."""
     pipeline = Pipeline(model)
     sine = np.frombuffer(model.sine, "<i2")
     return {
@@ -137,28 +144,64 @@ def _values(model: Model) -> dict[str, Any]:
 
 def arrays(model: Model) -> tuple[str, str]:
     """The text of model.h and model.c."""
-    environment, values = _templates(), _values(model)
-    return environment.get_template("model.h").render(values), environment.get_template("model.c").render(values)
+    templates, found = environment(), values(model)
+    return templates.get_template("model.h").render(found), templates.get_template("model.c").render(found)
 
 
-def files(model: bytes) -> dict[str, str]:
-    """The text of every file of the export by its name: runtime, arrays, example and README."""
+def runtime(model: Model, inline: bool = False) -> dict[str, str]:
+    """The runtime's sources that a model needs, by name. inline: a forest's trees as code.
+
+    Raises InputError for inline and a model that is no forest.
+    """
+    sources = {path.name: path.read_text(encoding="utf-8") for path in _sources(model)}
+    if inline:
+        family = Pipeline(model).family
+        if not isinstance(family, Forest):
+            raise InputError(
+                f"--forest inline is for a forest, and this model is of family {family.name}; leave it out"
+            )
+        sources["offbeat_forest.c"] = inlined(sources["offbeat_forest.c"], family)
+    members = _members(model)
+    return {**sources, "offbeat_members.h": members_header(members)} if members else sources
+
+
+def pair(model: Model, name: str = "model", prefix: str = "offbeat", inline: bool = False) -> dict[str, str]:
+    """One self-contained pair of files, NAME.h and NAME.c. prefix: how its names begin; inline: as for ``runtime``."""
+    lacks = lacking(model, _members(model)) | {INLINE: inline}
+    made = joined(runtime(model, inline), arrays(model), lacks, name)
+    return made if prefix == "offbeat" else {file: prefixed(text, prefix) for file, text in made.items()}
+
+
+def files(model: bytes, single_file: bool = False, prefix: str | None = None, forest: str = "table") -> Files:
+    """Arrays, runtime, example and README.
+
+    single_file: one pair model.h and model.c instead of arrays and runtime; prefix: how its names begin, by default
+    offbeat; forest: its trees as a "table" or "inline", as code. Raises InputError for a prefix that is none, or
+    without single_file, and for a forest that is neither, or inline for another family.
+    """
+    if forest not in ("table", "inline"):
+        raise InputError(f"--forest {forest} is unknown; choose table or inline")
     parsed = parse(model)
-    environment, values = _templates(), _values(parsed)
-    texts = {path.name: path.read_text(encoding="utf-8") for path in _sources(parsed)}
-    for name in ("model.h", "model.c", "example.c"):
-        texts[name] = environment.get_template(name).render(values)
-    members = _members(parsed)
-    if members:
-        texts["offbeat_members.h"] = _members_header(members)
-    texts["README.md"] = environment.get_template("c_readme.md").render(values)
-    return texts
+    if prefix is not None and not single_file:
+        raise InputError("--prefix renames what --single-file makes; give both, or neither")
+    beginning = "offbeat" if prefix is None else checked_prefix(prefix)
+    found = {**values(parsed), "single_file": single_file}
+    if single_file:
+        found["sources"] = ["model.c"]
+        texts = pair(parsed, prefix=beginning, inline=forest == "inline")
+    else:
+        header, source = arrays(parsed)
+        texts = {**runtime(parsed, forest == "inline"), "model.h": header, "model.c": source}
+    templates = environment()
+    example = templates.get_template("example.c").render(found)
+    readme = templates.get_template("c_readme.md").render(found)
+    return {**texts, "example.c": _with(beginning, example), "README.md": _with(beginning, readme)}
+
+
+def _with(prefix: str, text: str) -> str:
+    return text if prefix == "offbeat" else prefixed(text, prefix)
 
 
 def write(model: bytes, directory: Path) -> list[Path]:
-    """Write runtime, arrays, example and README; returns the files."""
-    written = []
-    for name, text in files(model).items():
-        write_atomically(directory / name, text)
-        written.append(directory / name)
-    return written
+    """Write what ``files`` makes; returns the paths."""
+    return write_files(files(model), directory)

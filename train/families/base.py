@@ -33,6 +33,9 @@ class Family(ABC):
     stateful: ClassVar[bool] = False
     """Whether a score depends on the windows before it; vectors are then one stretch in order of time."""
 
+    usual_size: ClassVar[int] = 8192
+    """Bytes of parameters that a model takes at most where the choice of features leaves that open."""
+
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """Settings of ``fit`` that an automatic search tries, the smallest model first."""
 

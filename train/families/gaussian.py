@@ -37,6 +37,7 @@ class Gaussian(Family):
 
     name: ClassVar[str] = "gaussian"
     number: ClassVar[int] = 1
+    usual_size: ClassVar[int] = 1024
 
     weights: Int32
     shifts: Int32

@@ -54,6 +54,7 @@ class KMeans(Family):
 
     name: ClassVar[str] = "kmeans"
     number: ClassVar[int] = 2
+    usual_size: ClassVar[int] = 1024
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"clusters": 4}, {"clusters": 8}, {"clusters": 16})
 
     centroids: Int32

@@ -109,6 +109,7 @@ class PCA(Family):
 
     name: ClassVar[str] = "pca"
     number: ClassVar[int] = 4
+    usual_size: ClassVar[int] = 1024
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"variance": 0.7, "combine": "max"},
         {"variance": 0.85, "combine": "max"},

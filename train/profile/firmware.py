@@ -105,7 +105,7 @@ def compiler() -> str:
 def inputs_of(model: bytes) -> dict[str, str]:
     """The files that are compiled for a model, by name: what the export to C writes, and the driver around it."""
     exported = c.files(model).items()
-    files = {name: text for name, text in exported if name.endswith((".c", ".h")) and name != "example.c"}
+    files = {name: str(text) for name, text in exported if name.endswith((".c", ".h")) and name != "example.c"}
     templates = folder("train") / "templates"
     files["driver.c"] = (templates / "profile_driver.c").read_text(encoding="utf-8")
     files["layout.ld"] = (templates / "profile.ld").read_text(encoding="utf-8")

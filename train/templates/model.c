@@ -38,8 +38,11 @@ OFFBEAT_ALIGNED static const int16_t parameters[] = {
 {{ parameters | wrapped }}
 };
 
+/* An array of its own, so that a linker can leave out strings that nothing uses. */
+static const char identity[] = "{{ model.identity }}";
+
 const offbeat_model offbeat_the_model = {
-    "{{ model.identity }}",
+    identity,
     {{ model.rate_millihertz }},
     {{ model.window }},
     {{ model.hop }},

@@ -1,0 +1,72 @@
+// Scores a machine with model {{ model.identity }}: a LIS3DH accelerometer on I2C (Wire), at {{ model.rate_millihertz / 1000 }} samples a second.
+// Another sensor: fill frame[] in readFrame() with the same channels, in the same unit a count as in training
+// ({% for name in channels %}{{ loop.index0 }} {{ name | plain }}{{ ", " if not loop.last }}{% endfor %}{% if model.meta.get("scales") %}; unit a count: {{ model.meta["scales"] | plain }} {{ model.meta.get("units", "") | plain }}{% endif %}).
+#include <Wire.h>
+
+#include <Offbeat.h>
+
+static const uint8_t LIS3DH = 0x18;
+static Offbeat detector;
+
+static void writeRegister(uint8_t address, uint8_t value) {
+  Wire.beginTransmission(LIS3DH);
+  Wire.write(address);
+  Wire.write(value);
+  Wire.endTransmission();
+}
+
+static bool readRegisters(uint8_t address, uint8_t *bytes, uint8_t count) {
+  Wire.beginTransmission(LIS3DH);
+  Wire.write(address);
+  if (Wire.endTransmission(false) != 0 || Wire.requestFrom(LIS3DH, count) != count) {
+    return false;
+  }
+  for (uint8_t i = 0; i < count; i++) {
+    bytes[i] = static_cast<uint8_t>(Wire.read());
+  }
+  return true;
+}
+
+// A frame when the sensor has a new one. Registers: ST DocID17530; 12 bits, left-justified, 1 mg a count.
+static bool readFrame(int16_t *frame) {
+  uint8_t bytes[6];
+  if (!readRegisters(0x27, bytes, 1) || (bytes[0] & 0x08) == 0 || !readRegisters(0x28 | 0x80, bytes, 6)) {
+    return false;
+  }
+  int16_t xyz[3];
+  for (uint8_t i = 0; i < 3; i++) {
+    xyz[i] = static_cast<int16_t>(static_cast<int16_t>(bytes[2 * i] | (bytes[2 * i + 1] << 8)) >> 4);
+  }
+{% for name in channels %}
+{% if name in ("x", "y", "z") %}
+  frame[{{ loop.index0 }}] = xyz[{{ {"x": 0, "y": 1, "z": 2}[name] }}];
+{% else %}
+  frame[{{ loop.index0 }}] = static_cast<int16_t>(analogRead(A0)); // {{ name | plain }}: put your sensor here
+{% endif %}
+{% endfor %}
+  (void)xyz;
+  return true;
+}
+
+void setup() {
+  Serial.begin(115200);
+  Wire.begin();
+  writeRegister(0x23, 0x88); // block update, high resolution, +-2 g
+  writeRegister(0x20, {{ data_rate }}); // {{ model.rate_millihertz / 1000 }} Hz, all axes
+  uint8_t identity = 0;
+  if (!readRegisters(0x0F, &identity, 1) || identity != 0x33) {
+    Serial.println("no LIS3DH answers at 0x18");
+  }
+  if (!detector.begin()) {
+    Serial.println("model and library do not fit each other");
+  }
+}
+
+void loop() {
+  int16_t frame[OFFBEAT_MODEL_CHANNELS];
+  if (readFrame(frame) && detector.push(frame)) {
+    Serial.print("score ");
+    Serial.print(detector.score());
+    Serial.println(detector.alarm() ? " ALARM" : "");
+  }
+}
