@@ -23,6 +23,12 @@
 #endif
 
 #ifdef OFFBEAT_DSP
+/* Two samples as one word. */
+static inline uint32_t offbeat_paired(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xFFFFU) | ((uint32_t)high << 16);
+}
+
 /* Two words wherever they lie. */
 typedef struct OFFBEAT_UNALIGNED {
     int32_t both;

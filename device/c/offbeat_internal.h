@@ -74,11 +74,6 @@ typedef int16_t offbeat_half;
 #error "offbeat reads pairs of int16_t as little-endian words: compile without type-based alias analysis and with OFFBEAT_NO_ALIAS_ANALYSIS"
 #endif
 
-static inline uint32_t offbeat_paired(int32_t low, int32_t high)
-{
-    return ((uint32_t)low & 0xFFFFU) | ((uint32_t)high << 16);
-}
-
 /* What the features of one channel share. */
 typedef struct {
     int32_t mean;        /* 1/16 count */

@@ -391,7 +391,7 @@ static inline void swap_around(offbeat_pair *i, offbeat_pair *j, uint32_t half)
     }
 }
 
-/* Bit-reversed order. i and its reverse j go through half of the values; what is half of them later has a reverse 2 later. */
+/* Bit-reversed order. The even i below half come in two halves, of which the second has reverses that are 2 more. */
 static APART void reorder(offbeat_pair *z, uint32_t points)
 {
     const uint32_t half = points >> 1;
@@ -421,8 +421,8 @@ static inline quartet weighed(const offbeat_pair *z, const int16_t *falling, con
 {
     quartet result;
 #ifdef OFFBEAT_DSP
-    /* Twice 1 - sine, which fits 16 bits but where the sine is 0: there, and for the weights 1 + sine, the negative one does,
-     * of which the product is subtracted, rounded up. */
+    /* Twice 1 - sine, which fits 16 bits but where the sine is 0: there its negative does, and the product, rounded up, is
+     * subtracted. A sample under 1 + sine is twice the sample less that under 1 - sine; weights are halved in Q16. */
     const uint32_t weights = 0x80008000U - 2U * sines_at(falling - 1);
     const uint32_t negative = 0x80008000U ^ (2U * sines_at(rising));
     const uint32_t up = 65535U;
@@ -484,9 +484,9 @@ static APART void take_apart(offbeat_pair *z, const offbeat_pair *end)
 }
 
 #ifdef OFFBEAT_DSP
-/* Bin k at *p and its mirror image at *q, in place of their points; w: cosine and sine, in either order. Sums and differences
- * of two points are twice the transform of the even or of the odd samples: as a mean of normalised samples under the Hann
- * window times a cosine, it stays below 0.71 * 32768, but for the middle bin, where the cosine is 1 throughout. */
+/* Bin k at *p and its mirror image at *q, in place of their points; w: cosine and sine, in either order. Sums and
+ * differences of two points are twice the transform of the even or of the odd samples. As a mean of normalised samples
+ * under the Hann window times a cosine, that stays below 0.71 * 32768, but for the middle bin, where it is 1 throughout. */
 static inline void two_bins(offbeat_pair *p, offbeat_pair *q, uint32_t w, int c_is_low, uint32_t halves_of_one)
 {
     const uint32_t half = 16384U;

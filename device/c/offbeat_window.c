@@ -329,7 +329,9 @@ static APART void add_pairs(offbeat_pair *at, const offbeat_pair *end, line way,
 {
     powers sums = *result;
     uint32_t offset = (uint32_t)((int32_t)way.offset >> 16);
-    if (way.scale < 65536U) { /* loud: half of count and offset, which fits 16 bits, before it is divided further */
+    /* Loud: half of the sum of count and offset fits 16 bits, and is divided further below. The offset, minus the mean and a
+     * rounding, fits as well: where one of 1024 samples is 8192 counts from the mean, the mean is 8 from the end. */
+    if (way.scale < 65536U) {
         offbeat_pair *loud = at;
         offset = (uint32_t)((int32_t)way.offset >> (offbeat_bit_length(way.scale) - 1));
         offset = offbeat_paired((int32_t)offset, (int32_t)offset);

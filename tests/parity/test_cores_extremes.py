@@ -48,7 +48,12 @@ def case_of(window: int, channels: int) -> Case:
     scales = (Standardize(0, 1, 0, 1),) * count
     return Case(
         replace(
-            parts, family=family.number, features=features, standardize=scales, parameters=family.parameters(), baseline=()
+            parts,
+            family=family.number,
+            features=features,
+            standardize=scales,
+            parameters=family.parameters(),
+            baseline=(),
         )
     )
 
@@ -57,7 +62,10 @@ def alternations(window: int) -> NDArray[np.int16]:
     """Full scale with a period of 2 and 4, in each phase, and with one count less; int16 [W, N]."""
     at, ends = np.arange(window), ((-32768, 32767), (-32767, 32767), (-32768, 32766), (-8192, 8191), (-8193, 8192))
     found = [
-        np.where((at + phase) // half % 2, high, low) for low, high in ends for half in (1, 2) for phase in range(2 * half)
+        np.where((at + phase) // half % 2, high, low)
+        for low, high in ends
+        for half in (1, 2)
+        for phase in range(2 * half)
     ]
     return np.array(found, dtype=np.int16)
 
