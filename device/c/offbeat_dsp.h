@@ -14,7 +14,8 @@
 #if defined(OFFBEAT_DSP)
 #include <arm_acle.h>
 #elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
-#if defined(__clang__) || !defined(__OPTIMIZE_SIZE__) /* with -Os, GCC has no registers above r7 on these cores */
+/* With -Os or -O0, GCC has not the registers on these cores. */
+#if defined(__clang__) || (defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__))
 #define OFFBEAT_ARMV6M 1
 #endif
 #elif defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__) || defined(__ARM_ARCH_8M_MAIN__)
