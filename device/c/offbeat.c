@@ -163,9 +163,8 @@ static void standardize(const offbeat_model *model, const int32_t *feature, int1
     const offbeat_scale *const end = scale + model->count;
     ROLLED
     for (; scale != end; scale++) {
-        const int32_t x = offbeat_clamp((*feature++ - scale->center) >> scale->first_shift, 32767);
-        const int32_t half = 1 << (scale->second_shift - 1);
-        *score++ = (int16_t)offbeat_clamp((x * scale->multiplier + half) >> scale->second_shift, 8191);
+        const int32_t x = offbeat_clamp_word((*feature++ - scale->center) >> scale->first_shift);
+        *score++ = (int16_t)offbeat_clamp_score(offbeat_rounded_shift(x * scale->multiplier, scale->second_shift));
     }
 }
 

@@ -14,16 +14,22 @@
 #if defined(OFFBEAT_DSP)
 #include <arm_acle.h>
 #elif defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+/* With -Os or -O0, GCC has not the registers on these cores. */
+#if defined(__clang__) || (defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__))
 #define OFFBEAT_ARMV6M 1
+#endif
 #elif defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__) || defined(__ARM_ARCH_8M_MAIN__)
 #define OFFBEAT_ARMV7M 1
-#endif
-#if defined(OFFBEAT_DSP) || defined(OFFBEAT_ARMV7M)
-#define OFFBEAT_SATURATES 1
 #endif
 #endif
 
 #ifdef OFFBEAT_DSP
+/* Two samples as one word. */
+static inline uint32_t offbeat_paired(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xFFFFU) | ((uint32_t)high << 16);
+}
+
 /* Two words wherever they lie. */
 typedef struct OFFBEAT_UNALIGNED {
     int32_t both;

@@ -23,43 +23,47 @@ static int32_t silent_value(uint8_t kind, int32_t mean)
 static int32_t value_of(const offbeat_state *state, const offbeat_feature *feature, const offbeat_channel *channel,
                         int32_t log_energy)
 {
+    uint32_t argument;
+    int32_t offset;
     switch (feature->kind) {
     case OFFBEAT_MEAN:
         return channel->mean;
+#ifndef OFFBEAT_WITHOUT_CROSSINGS
+    case OFFBEAT_CROSSINGS:
+        return channel->crossings;
+#endif
 #ifndef OFFBEAT_WITHOUT_RMS
     case OFFBEAT_RMS:
         return (log_energy - state->log_window - 2048 * channel->exponent - 1024) >> 1;
 #endif
 #ifndef OFFBEAT_WITHOUT_PEAK_TO_PEAK
     case OFFBEAT_PEAK_TO_PEAK:
-        return offbeat_log2_q10(16U * (uint32_t)(channel->highest - channel->lowest)) - 4096;
+        argument = 16U * (uint32_t)(channel->highest - channel->lowest);
+        offset = -4096;
+        break;
 #endif
 #ifndef OFFBEAT_WITHOUT_CREST
     case OFFBEAT_CREST:
-        return offbeat_log2_q10((uint32_t)channel->peak) - ((log_energy + 7168 - state->log_window) >> 1);
+        argument = (uint32_t)channel->peak;
+        offset = -((log_energy + 7168 - state->log_window) >> 1);
+        break;
 #endif
 #ifndef OFFBEAT_WITHOUT_KURTOSIS
     case OFFBEAT_KURTOSIS:
-        return offbeat_log2_q10(channel->fourth) + state->log_window +
-               2048 * offbeat_fourth_shift(state->model->window) - 2 * log_energy;
+        argument = channel->fourth;
+        offset = state->log_window + 2048 * offbeat_fourth_shift(state->model->window) - 2 * log_energy;
+        break;
 #endif
 #ifndef OFFBEAT_WITHOUT_MEAN_ABS_DIFFERENCE
     case OFFBEAT_MEAN_ABS_DIFFERENCE:
-        return offbeat_log2_q10((uint32_t)channel->differences) - state->log_steps;
+        argument = (uint32_t)channel->differences;
+        offset = -state->log_steps;
+        break;
 #endif
-#ifndef OFFBEAT_WITHOUT_CROSSINGS
-    case OFFBEAT_CROSSINGS:
-        return channel->crossings;
-#endif
-#ifdef OFFBEAT_WITHOUT_BAND
     default:
         return 0;
-#else
-    default:
-        return offbeat_log2_q10(offbeat_band(state->work, feature->first, feature->bins)) - 2048 * channel->exponent -
-               13312;
-#endif
     }
+    return offbeat_log2_q10(argument) + offset;
 }
 
 /* Where the frames of a window lie. */
@@ -131,6 +135,9 @@ static void measure(const offbeat_state *state, const ring *at, const offbeat_fe
 {
     const offbeat_model *const model = state->model;
     int32_t log_energy;
+#ifndef OFFBEAT_WITHOUT_BAND
+    int32_t scale;
+#endif
 #ifndef OFFBEAT_WITHOUT_CROSSINGS
     if (wants(wanted, OFFBEAT_CROSSINGS)) {
         channel->crossings = offbeat_crossings(state->work, model->window, channel->mean);
@@ -153,9 +160,20 @@ static void measure(const offbeat_state *state, const ring *at, const offbeat_fe
     }
 #endif
     log_energy = offbeat_log2_q10(channel->energy);
+#ifndef OFFBEAT_WITHOUT_BAND
+    scale = -2048 * channel->exponent - 13312;
+#endif
+    ROLLED
     for (; feature != last; feature++) {
-        if (feature->kind < OFFBEAT_CORRELATION) {
+#ifndef OFFBEAT_WITHOUT_BAND
+        if (feature->kind == OFFBEAT_BAND) { /* most are */
+            *features = offbeat_log2_q10(offbeat_band(state->work, feature->first, feature->bins)) + scale;
+        } else
+#endif
+        if (feature->kind < OFFBEAT_BAND) {
             *features = value_of(state, feature, channel, log_energy);
+        } else {
+            /* known already */
         }
         features++;
     }
@@ -172,6 +190,7 @@ void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t firs
         const offbeat_feature *last = feature;
         offbeat_channel channel;
         uint32_t wanted = 0;
+        ROLLED
         do {
             wanted |= UINT32_C(1) << last->kind;
             last++;
@@ -182,6 +201,7 @@ void offbeat_features(offbeat_state *state, const int16_t *frames, uint16_t firs
             features += last - feature;
             feature = last;
         }
+        ROLLED
         for (; feature != last; feature++) {
             *features++ = silent_value(feature->kind, channel.mean);
         }

@@ -26,12 +26,24 @@
 #define OFFBEAT_THUMB_1
 #endif
 
+/* Where the core reverses the bits of a word at once: Cortex-M3 and later. */
+#if defined(__thumb2__) && defined(__ARM_ARCH) && __ARM_ARCH >= 7 && !defined(OFFBEAT_PLAIN)
+#define OFFBEAT_REVERSES 1
+#endif
+
 /* In a loop: the compiler must take the variable as it is and not spread what it derives from it over more registers
  * than the core has. No instruction. */
 #if defined(__GNUC__) && !defined(OFFBEAT_THUMB_1)
 #define KEPT(variable) __asm__("" : "+r"(variable))
 #else
 #define KEPT(variable) (void)(variable)
+#endif
+
+/* At the end of a conditional block: it shall stay a branch, where a compiler would compute both results and choose. */
+#ifdef __GNUC__
+#define BRANCH __asm__ volatile("")
+#else
+#define BRANCH
 #endif
 
 /* Before a function with a loop that needs all registers: what the caller keeps in them must not share them. */
@@ -62,11 +74,6 @@ typedef int16_t offbeat_half;
 #error "offbeat reads pairs of int16_t as little-endian words: compile without type-based alias analysis and with OFFBEAT_NO_ALIAS_ANALYSIS"
 #endif
 
-static inline uint32_t offbeat_paired(int32_t low, int32_t high)
-{
-    return ((uint32_t)low & 0xFFFFU) | ((uint32_t)high << 16);
-}
-
 /* What the features of one channel share. */
 typedef struct {
     int32_t mean;        /* 1/16 count */
@@ -89,6 +96,32 @@ static inline int32_t offbeat_clamp(int32_t value, int32_t limit)
     return value < -limit ? -limit : value;
 }
 
+#if defined(__thumb2__) && !defined(OFFBEAT_PLAIN)
+#define OFFBEAT_SATURATES 1
+#endif
+
+/* Saturate to -32767 .. 32767. */
+static inline int32_t offbeat_clamp_word(int32_t value)
+{
+#ifdef OFFBEAT_SATURATES
+    __asm__("ssat %0, #16, %0" : "+r"(value));
+    return value - ((value + 32767) >> 31); /* -32768 to -32767 */
+#else
+    return offbeat_clamp(value, 32767);
+#endif
+}
+
+/* Saturate to the range of a standard score, -8191 .. 8191. */
+static inline int32_t offbeat_clamp_score(int32_t value)
+{
+#ifdef OFFBEAT_SATURATES
+    __asm__("ssat %0, #14, %0" : "+r"(value));
+    return value - ((value + 8191) >> 31);
+#else
+    return offbeat_clamp(value, 8191);
+#endif
+}
+
 /* value / 2^shift, rounded half up; shift 1 to 31. */
 static inline int32_t offbeat_rounded_shift(int32_t value, int32_t shift)
 {
@@ -107,7 +140,14 @@ int32_t offbeat_scaled(int32_t distance, int16_t reduce, int16_t gain);
 int32_t offbeat_signed_scaled(int32_t part, int16_t reduce, int16_t gain);
 
 /* Bits of value, 0 for 0. */
+#ifdef __ARM_FEATURE_CLZ
+static inline int32_t offbeat_bit_length(uint32_t value)
+{
+    return value == 0 ? 0 : 32 - __builtin_clz(value);
+}
+#else
 int32_t offbeat_bit_length(uint32_t value);
+#endif
 
 /* 1024 log2(value), 0 for 0. */
 int32_t offbeat_log2_q10(uint32_t value);

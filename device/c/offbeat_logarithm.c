@@ -5,44 +5,66 @@ static const uint16_t LOG2_TABLE[33] = {
     0,    727,  1433, 2118,  2784,  3432,  4062,  4676,  5274,  5858,  6428,  6984,  7527,  8059,  8578,  9086,  9584,
     10071, 10549, 11017, 11476, 11926, 12368, 12802, 13228, 13646, 14057, 14461, 14858, 15249, 15634, 16012, 16384};
 
-int32_t offbeat_bit_length(uint32_t value)
+/* A word that is not 0, shifted until its highest bit is set; by how much. */
+static inline uint32_t normalised(uint32_t value, int32_t *shift)
 {
 #ifdef __ARM_FEATURE_CLZ
-    return value == 0 ? 0 : 32 - __builtin_clz(value);
+    *shift = __builtin_clz(value);
+    return value << *shift;
 #else
-    int32_t bits = 32;
-    if (value == 0) {
-        return 0;
-    }
+    int32_t shifted = 0;
     if (value >> 16 == 0) {
         value <<= 16;
-        bits -= 16;
+        shifted = 16;
+        BRANCH;
     }
     if (value >> 24 == 0) {
         value <<= 8;
-        bits -= 8;
+        shifted += 8;
+        BRANCH;
     }
     if (value >> 28 == 0) {
         value <<= 4;
-        bits -= 4;
+        shifted += 4;
+        BRANCH;
     }
-    while ((int32_t)value >= 0) {
+    if (value >> 30 == 0) {
+        value <<= 2;
+        shifted += 2;
+        BRANCH;
+    }
+    if (value >> 31 == 0) {
         value <<= 1;
-        bits--;
+        shifted += 1;
+        BRANCH;
     }
-    return bits;
+    *shift = shifted;
+    return value;
 #endif
 }
 
-int32_t offbeat_log2_q10(uint32_t value)
+#ifndef __ARM_FEATURE_CLZ
+int32_t offbeat_bit_length(uint32_t value)
 {
-    const int32_t length = offbeat_bit_length(value);
-    uint32_t mantissa;
-    const uint16_t *point;
+    int32_t shift;
     if (value == 0) {
         return 0;
     }
-    mantissa = (value << (32 - length)) >> 16;
-    point = LOG2_TABLE + ((mantissa >> 10) & 31U);
-    return (length - 1) * 1024 + ((point[0] * 1024 + (point[1] - point[0]) * (int32_t)(mantissa & 1023U) + 8192) >> 14);
+    (void)normalised(value, &shift);
+    return 32 - shift;
+}
+#endif
+
+int32_t offbeat_log2_q10(uint32_t value)
+{
+    const uint16_t *point;
+    uint32_t mantissa;
+    int32_t shift;
+    if (value == 0) {
+        return 0;
+    }
+    mantissa = normalised(value, &shift);
+    point = LOG2_TABLE + ((mantissa >> 26) & 31U);
+    mantissa = (mantissa >> 16) & 1023U;
+    return (31 - shift) * 1024 + ((point[0] * 1024 + (point[1] - point[0]) * (int32_t)mantissa + 8192) >> 14);
 }

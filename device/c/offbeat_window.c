@@ -1,5 +1,5 @@
 /* From counts to normalised samples and the sums over them; docs/pipeline.md. */
-#include "offbeat_internal.h"
+#include "offbeat_dsp.h"
 
 /* Mean of a window whose counts sum to total, and the exponent that takes its extremes to 13 bits. */
 static void center(int32_t total, int32_t window, offbeat_channel *channel)
@@ -18,6 +18,131 @@ static void center(int32_t total, int32_t window, offbeat_channel *channel)
     channel->exponent = 13 - offbeat_bit_length((uint32_t)(above > below ? above : below));
 }
 
+#ifdef OFFBEAT_DSP
+/* The larger and the smaller ones of two pairs. The greater-or-equal flags are exact, even where a difference is not. */
+static inline uint32_t larger(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm__("ssub16 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
+
+static inline uint32_t smaller(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm__("ssub16 %0, %1, %2\n\tsel %0, %2, %1" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
+
+/* What a scan of counts finds. */
+typedef struct {
+    int32_t total;
+    int32_t upper; /* sum of the larger of each count and the one before */
+    int32_t last;
+    uint32_t highest; /* two, of which either may be the highest */
+    uint32_t lowest;
+} tally;
+
+/* Counts at a stride to `to`, up to end, by four. upper adds up the larger of each count and the one before; of these larger
+ * ones, every other is enough to find the highest. Compilers run out of registers here. */
+static APART void scan_fours(const int16_t *at, int32_t step, int16_t *to, const int16_t *end, tally *result)
+{
+    tally found = *result;
+    const int32_t bytes = 2 * step;
+    do {
+        uint32_t pair, next, larger_ones, unused;
+        __asm__("ldrsh %[pair], [%[at]]\n\t"
+                "ldrsh %[next], [%[at], %[bytes]]\n\t"
+                "add %[at], %[at], %[bytes], lsl #1\n\t"
+                "pkhbt %[before], %[before], %[pair], lsl #16\n\t"
+                "pkhbt %[pair], %[pair], %[next], lsl #16\n\t"
+                "str %[pair], [%[to]], #4\n\t"
+                "smlad %[total], %[pair], %[ones], %[total]\n\t"
+                "ssub16 %[unused], %[lowest], %[pair]\n\t"
+                "sel %[lowest], %[pair], %[lowest]\n\t"
+                "ssub16 %[unused], %[pair], %[before]\n\t"
+                "sel %[larger], %[pair], %[before]\n\t"
+                "smlad %[upper], %[larger], %[ones], %[upper]\n\t"
+                "ldrsh %[pair], [%[at]]\n\t"
+                "ldrsh %[before], [%[at], %[bytes]]\n\t"
+                "add %[at], %[at], %[bytes], lsl #1\n\t"
+                "pkhbt %[next], %[next], %[pair], lsl #16\n\t"
+                "pkhbt %[pair], %[pair], %[before], lsl #16\n\t"
+                "str %[pair], [%[to]], #4\n\t"
+                "smlad %[total], %[pair], %[ones], %[total]\n\t"
+                "ssub16 %[unused], %[lowest], %[pair]\n\t"
+                "sel %[lowest], %[pair], %[lowest]\n\t"
+                "ssub16 %[unused], %[pair], %[next]\n\t"
+                "sel %[next], %[pair], %[next]\n\t"
+                "smlad %[upper], %[next], %[ones], %[upper]\n\t"
+                "pkhtb %[next], %[next], %[larger], asr #16\n\t"
+                "ssub16 %[unused], %[highest], %[next]\n\t"
+                "sel %[highest], %[highest], %[next]"
+                : [at] "+&r"(at), [to] "+&r"(to), [before] "+&r"(found.last), [total] "+&r"(found.total),
+                  [upper] "+&r"(found.upper), [highest] "+&r"(found.highest), [lowest] "+&r"(found.lowest),
+                  [pair] "=&r"(pair), [next] "=&r"(next), [larger] "=&r"(larger_ones), [unused] "=&r"(unused)
+                : [bytes] "r"(bytes), [ones] "r"(0x10001U)
+                : "cc", "memory");
+    } while (to != end);
+    *result = found;
+}
+
+/* Fewer than four counts before the end of the ring or of the window are copied together, so that scan_fours() has four: the
+ * next ones from the ring's start, or the window's last one again, which changes nothing but the total. */
+void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
+                  int16_t *work, offbeat_channel *channel)
+{
+    const int32_t window = state->model->window;
+    const int32_t step = state->model->channels;
+    const int16_t *at = frames + first * step + number;
+    const int32_t start = *at;
+    int32_t ahead = capacity - first;
+    int32_t left = window;
+    tally found;
+    found.total = 0;
+    found.upper = 0;
+    found.last = start;
+    found.highest = offbeat_paired(start, start);
+    found.lowest = found.highest;
+    do {
+        int32_t count = (ahead < left ? ahead : left) & ~3;
+        if (count != 0) {
+            scan_fours(at, step, work, work + count, &found);
+            at += count * step;
+            work += count;
+            ahead -= count;
+            left -= count;
+        } else {
+            offbeat_pair few[2];
+            offbeat_half *const four = (offbeat_half *)few;
+            int16_t x = 0;
+            ROLLED
+            for (; count != 4; count++) {
+                if (left != 0) {
+                    if (ahead == 0) {
+                        at = frames + number;
+                        ahead = window;
+                    }
+                    x = *at;
+                    *work++ = x;
+                    at += step;
+                    ahead--;
+                    left--;
+                }
+                four[count] = x;
+            }
+            scan_fours(four, 1, four, four + 4, &found);
+        }
+    } while (left != 0);
+    found.highest = larger(found.highest, found.highest << 16);
+    found.lowest = smaller(found.lowest, found.lowest << 16);
+    channel->highest = (int32_t)found.highest >> 16;
+    channel->lowest = (int32_t)found.lowest >> 16;
+    /* The larger ones less those before are what rises; what rises and does not show at the end has fallen. */
+    channel->differences = 2 * (found.upper - found.total) + found.last - start;
+    center(found.total - (-window & 3) * found.last, window, channel);
+}
+#else
 /* What a scan of counts finds, one after the other. */
 typedef struct {
     int32_t total;
@@ -39,6 +164,63 @@ static inline void follow(extent *found, int32_t previous, int32_t x)
     }
 }
 
+#ifdef OFFBEAT_ARMV6M
+/* Counts at a stride to `to`, up to stop, by two; returns the last one. Compilers run out of registers here. */
+static APART int32_t scan_pairs(const int16_t **from, int32_t step, int16_t *to, const int16_t *stop, int32_t previous,
+                                extent *result)
+{
+    extent found = *result;
+    const int16_t *at = *from;
+    const int32_t bytes = 2 * step;
+    int32_t x, rise;
+    __asm__(".syntax unified\n\t"
+            "subs %[at], %[bytes]\n"
+            "1:\n\t"
+            "ldrsh %[x], [%[at], %[bytes]]\n\t"
+            "adds %[at], %[bytes]\n\t"
+            "strh %[x], [%[to]]\n\t"
+            "add %[total], %[x]\n\t"
+            "subs %[rise], %[x], %[previous]\n\t"
+            "ble 2f\n\t"
+            "add %[rises], %[rise]\n\t"
+            "cmp %[x], %[highest]\n\t"
+            "ble 3f\n\t"
+            "mov %[highest], %[x]\n"
+            "2:\n\t"
+            "cmp %[x], %[lowest]\n\t"
+            "bge 3f\n\t"
+            "mov %[lowest], %[x]\n"
+            "3:\n\t"
+            "ldrsh %[previous], [%[at], %[bytes]]\n\t"
+            "adds %[at], %[bytes]\n\t"
+            "strh %[previous], [%[to], #2]\n\t"
+            "adds %[to], #4\n\t"
+            "add %[total], %[previous]\n\t"
+            "subs %[rise], %[previous], %[x]\n\t"
+            "ble 4f\n\t"
+            "add %[rises], %[rise]\n\t"
+            "cmp %[previous], %[highest]\n\t"
+            "ble 5f\n\t"
+            "mov %[highest], %[previous]\n"
+            "4:\n\t"
+            "cmp %[previous], %[lowest]\n\t"
+            "bge 5f\n\t"
+            "mov %[lowest], %[previous]\n"
+            "5:\n\t"
+            "cmp %[to], %[stop]\n\t"
+            "bne 1b\n\t"
+            "adds %[at], %[bytes]"
+            : [at] "+&l"(at), [to] "+&l"(to), [previous] "+&l"(previous), [x] "=&l"(x), [rise] "=&l"(rise),
+              [total] "+&h"(found.total), [rises] "+&h"(found.rises), [highest] "+&h"(found.highest),
+              [lowest] "+&h"(found.lowest)
+            : [bytes] "l"(bytes), [stop] "l"(stop)
+            : "cc", "memory");
+    *from = at;
+    *result = found;
+    return previous;
+}
+#endif
+
 void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t first, uint16_t capacity, uint8_t number,
                   int16_t *work, offbeat_channel *channel)
 {
@@ -58,6 +240,12 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
             follow(&found, previous, x);
             previous = x;
         }
+#ifdef OFFBEAT_ARMV6M
+        if (work != stop) {
+            previous = scan_pairs(&at, step, work, stop, previous, &found);
+            work = stop;
+        }
+#else
         ROLLED
         while (work != stop) {
             const int32_t x = at[0];
@@ -70,6 +258,7 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
             follow(&found, x, y);
             previous = y;
         }
+#endif
         if (stop == end) {
             break;
         }
@@ -82,6 +271,7 @@ void offbeat_scan(const offbeat_state *state, const int16_t *frames, uint16_t fi
     channel->differences = 2 * found.rises - (previous - start);
     center(found.total, window, channel);
 }
+#endif
 
 int32_t offbeat_crossings(const int16_t *work, uint16_t window, int32_t mean)
 {
@@ -122,32 +312,116 @@ typedef struct {
     int32_t shift;
 } powers;
 
+#ifndef OFFBEAT_ARMV6M
 static inline void add_powers(powers *sums, int32_t y)
 {
     uint32_t square = (uint32_t)(y * y) + sums->half;
-#ifdef OFFBEAT_THUMB_1
-    square >>= 7;
-    sums->energy += square;
-    square >>= sums->shift - 7;
-#else
     sums->energy += square >> 7; /* an addition shifts in passing, but by a constant only */
     square >>= sums->shift;
-#endif
     sums->fourth += square * square;
 }
-
-/* Two samples at a time want more registers than a Cortex-M0 has. */
-#ifdef OFFBEAT_THUMB_1
-#define BY_ONE 1
-#else
-#define BY_ONE 0
 #endif
 
+#ifdef OFFBEAT_DSP
+/* Pairs from at to end, an even number of them: scale * 2^-16 * count + offset, and add_powers(). Compilers run out of
+ * registers here. */
+static APART void add_pairs(offbeat_pair *at, const offbeat_pair *end, line way, powers *result)
+{
+    powers sums = *result;
+    uint32_t offset = (uint32_t)((int32_t)way.offset >> 16);
+    /* Loud: half of the sum of count and offset fits 16 bits, and is divided further below. The offset, minus the mean and a
+     * rounding, fits as well: where one of 1024 samples is 8192 counts from the mean, the mean is 8 from the end. */
+    if (way.scale < 65536U) {
+        offbeat_pair *loud = at;
+        offset = (uint32_t)((int32_t)way.offset >> (offbeat_bit_length(way.scale) - 1));
+        offset = offbeat_paired((int32_t)offset, (int32_t)offset);
+        way.scale <<= 1;
+        ROLLED
+        do {
+            __asm__("shadd16 %0, %0, %1" : "+r"(*loud) : "r"(offset));
+            loud++;
+        } while (loud != end);
+        offset = 0;
+    }
+    do {
+        uint32_t x, y, t;
+        __asm__("ldrd %[x], %[y], [%[at]]\n\t"
+                "smlawt %[t], %[scale], %[x], %[offset]\n\t"
+                "smlawb %[x], %[scale], %[x], %[offset]\n\t"
+                "pkhbt %[x], %[x], %[t], lsl #16\n\t"
+                "smlawt %[t], %[scale], %[y], %[offset]\n\t"
+                "smlawb %[y], %[scale], %[y], %[offset]\n\t"
+                "pkhbt %[y], %[y], %[t], lsl #16\n\t"
+                "strd %[x], %[y], [%[at]], #8\n\t"
+                "smlabb %[t], %[x], %[x], %[half]\n\t"
+                "smlatt %[x], %[x], %[x], %[half]\n\t"
+                "add %[energy], %[energy], %[t], lsr #7\n\t"
+                "lsr %[t], %[t], %[shift]\n\t"
+                "mla %[fourth], %[t], %[t], %[fourth]\n\t"
+                "add %[energy], %[energy], %[x], lsr #7\n\t"
+                "lsr %[x], %[x], %[shift]\n\t"
+                "mla %[fourth], %[x], %[x], %[fourth]\n\t"
+                "smlabb %[t], %[y], %[y], %[half]\n\t"
+                "smlatt %[y], %[y], %[y], %[half]\n\t"
+                "add %[energy], %[energy], %[t], lsr #7\n\t"
+                "lsr %[t], %[t], %[shift]\n\t"
+                "mla %[fourth], %[t], %[t], %[fourth]\n\t"
+                "add %[energy], %[energy], %[y], lsr #7\n\t"
+                "lsr %[y], %[y], %[shift]\n\t"
+                "mla %[fourth], %[y], %[y], %[fourth]"
+                : [at] "+&r"(at), [energy] "+&r"(sums.energy), [fourth] "+&r"(sums.fourth), [x] "=&r"(x), [y] "=&r"(y),
+                  [t] "=&r"(t)
+                : [scale] "r"(way.scale), [offset] "r"(offset), [half] "r"(sums.half), [shift] "r"(sums.shift)
+                : "memory");
+    } while (at != end);
+    *result = sums;
+}
+
+static void add_window(int16_t *work, const int16_t *end, line way, powers *result)
+{
+    ROLLED
+    while (work != end) {
+        const int32_t count = (int32_t)(end - work) & ~3;
+        if (count != 0 && ((uintptr_t)work & 2U) == 0) {
+            offbeat_pair *const at = (offbeat_pair *)(void *)work;
+            add_pairs(at, at + count / 2, way, result);
+            work += count;
+        } else {
+            const int32_t y = on_line(way, *work);
+            *work++ = (int16_t)y;
+            add_powers(result, y);
+        }
+    }
+}
+#else
 static APART void add_window(int16_t *work, const int16_t *end, line way, powers *result)
 {
     powers sums = *result;
-    ROLLED
-    while (BY_ONE ? work != end : ((end - work) & 1) != 0) {
+#ifdef OFFBEAT_ARMV6M
+    int32_t at = 2 * (int32_t)(end - work) - 2;
+    int32_t x;
+    __asm__(".syntax unified\n"
+            "1:\n\t"
+            "ldrsh %[x], [%[work], %[at]]\n\t"
+            "muls %[x], %[scale], %[x]\n\t"
+            "add %[x], %[offset]\n\t"
+            "asrs %[x], %[x], #16\n\t"
+            "strh %[x], [%[work], %[at]]\n\t"
+            "muls %[x], %[x], %[x]\n\t"
+            "add %[x], %[half]\n\t"
+            "lsrs %[x], %[x], #7\n\t"
+            "add %[energy], %[x]\n\t"
+            "lsrs %[x], %[shift]\n\t"
+            "muls %[x], %[x], %[x]\n\t"
+            "add %[fourth], %[x]\n\t"
+            "subs %[at], #2\n\t"
+            "bpl 1b"
+            : [at] "+&l"(at), [x] "=&l"(x), [energy] "+&h"(sums.energy), [fourth] "+&h"(sums.fourth)
+            : [work] "l"(work), [scale] "l"(way.scale), [shift] "l"(sums.shift - 7), [offset] "h"(way.offset),
+              [half] "h"(sums.half)
+            : "cc", "memory");
+#else
+    if (((end - work) & 1) != 0) {
         const int32_t y = on_line(way, *work);
         *work++ = (int16_t)y;
         add_powers(&sums, y);
@@ -164,8 +438,10 @@ static APART void add_window(int16_t *work, const int16_t *end, line way, powers
         add_powers(&sums, x);
         add_powers(&sums, y);
     }
+#endif
     *result = sums;
 }
+#endif
 
 void offbeat_normalise(int16_t *work, uint16_t window, offbeat_channel *channel)
 {
