@@ -454,8 +454,8 @@ def mahalanobis(weights, shifts, vector, count):
         total = (total + (1 << (shift - 1))) >> shift
         if total > limit:
             total = limit
-        if total < -limit:
-            total = -limit
+        if total < 0 - limit:
+            total = 0 - limit
         vector[count + i] = total
         distance += total * total
         i += 1

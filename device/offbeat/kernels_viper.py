@@ -479,8 +479,8 @@ def mahalanobis(weights: ptr16, shifts: ptr8, vector: ptr16, count: int) -> int:
         total = (total + (1 << (shift - 1))) >> shift
         if total > limit:
             total = limit
-        if total < -limit:
-            total = -limit
+        if total < 0 - limit:
+            total = 0 - limit
         vector[count + i] = total
         distance += total * total
         i += 1

@@ -70,12 +70,20 @@ def alternations(window: int) -> NDArray[np.int16]:
     return np.array(found, dtype=np.int16)
 
 
+def tones(window: int) -> NDArray[np.int16]:
+    """One frequency each, so that what the other bins hold is the rounding; int16 [W, N]."""
+    turns = 2 * np.pi * np.arange(window) / window
+    cycles = np.unique(np.linspace(1, window // 2 - 1, 12).astype(int))
+    found = [np.cos(turns * k + phase) for k in cycles for phase in (0.0, 1.0)]
+    return np.round(8191 * np.array(found)).astype(np.int16)
+
+
 def windows_for(window: int, channels: int) -> NDArray[np.int16]:
     """int16 [W, N, C]: on each channel another one of the extreme windows."""
     shapes = [make_window((shape,), window, seed)[:, 0] for shape in sorted(SHAPES) for seed in range(2)]
     bound = adversaries(window)
     bound = bound[np.unique(np.linspace(0, len(bound) - 1, MOST_WINDOWS).astype(int))]
-    rows = np.concatenate([alternations(window), bound, shapes])
+    rows = np.concatenate([alternations(window), tones(window), bound, shapes])
     return np.stack([np.roll(rows, channel, axis=0) for channel in range(channels)], axis=2)
 
 
