@@ -7,7 +7,7 @@ def misfit(model, source):
     """Why this model cannot run on this source, as one word; empty when it can."""
     if model.channels != len(source.channels):
         return "channels"
-    if abs(model.rate_millihertz - source.rate_millihertz) * 50 > model.rate_millihertz:
+    if not fits_rate(model.rate_millihertz, source.rate_millihertz):
         return "rate"
     for ours, theirs in zip(model.meta.get("scales", "").split(","), source.scales):
         if ours and theirs and not _within_a_percent(ours, theirs):
@@ -16,6 +16,11 @@ def misfit(model, source):
     if sensor and source.sensor and sensor != source.sensor:
         return "sensor"
     return ""
+
+
+def fits_rate(rate, sensor_rate):
+    """Whether a sensor's rate is within 2 % of the model's, both in the same unit."""
+    return abs(rate - sensor_rate) * 50 <= rate
 
 
 def _within_a_percent(ours, theirs):

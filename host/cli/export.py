@@ -22,7 +22,7 @@ NEEDS_ARGUMENTS = True
 
 _TO = "c, arduino, zephyr, micropython, usermod or tflite."
 _SINGLE = "c: one self-contained model.c and model.h."
-_PREFIX = "c --single-file: how its names begin, for several models in one program."
+_PREFIX = "c --single-file: how its names and files begin, for several models in one program."
 _FOREST = "c: table, or inline: a forest's trees as code, faster and larger."
 _FROZEN = "micropython: one .py with code and model, for boards without a file system."
 _MINIFY = "micropython --frozen: as few bytes as possible."
@@ -45,8 +45,8 @@ def command(
 ) -> None:
     """Export a model: C99, an Arduino library, a Zephyr module, MicroPython, or TensorFlow Lite.
 
-    Options that only one form knows name it. Files are written whole or not at all; README.md among them says
-    what to do next.
+    Options that only one form knows name it. Each file is written whole or not at all, and what an earlier export
+    left in the directory is removed; README.md says what to do next.
     """
     from offbeat.train.export import export
 

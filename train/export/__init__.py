@@ -9,7 +9,7 @@ from offbeat.train.errors import InputError
 from offbeat.train.modelfile import read_model
 
 from . import arduino, c, micropython, tflite, usermod, zephyr
-from .target import Target, write_files
+from .target import Target, replace_export
 
 __all__ = ["TARGETS", "export"]
 
@@ -47,7 +47,8 @@ def export(model: str | Path, target: str, directory: str | Path, **options: Any
     """Export a model directory or model file; returns the files written. Raises InputError.
 
     options: those of the target, by the names in TARGETS; None, False and an empty list mean not given. Files of that
-    name in the directory are overwritten, each whole or not at all; others are left alone.
+    name in the directory are overwritten, each whole or not at all; code that an earlier export left there and this one
+    does not have is removed, so that no old model stays beside the new one; others are left alone.
     """
     if target not in TARGETS:
         raise InputError(f"--to {target} is unknown; choose {' or '.join(TARGETS)}")
@@ -58,11 +59,10 @@ def export(model: str | Path, target: str, directory: str | Path, **options: Any
     read_model(source)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a directory with -o")
+    files = TARGETS[target].files(source.read_bytes(), **given)
     try:
-        files = TARGETS[target].files(source.read_bytes(), **given)
         out.mkdir(parents=True, exist_ok=True)
-        return write_files(files, out)
+        return replace_export(files, out)
     except OSError as error:
-        raise InputError(
-            f"{error.filename2 or out} cannot be written ({error.strerror}); name another directory with -o"
-        ) from None
+        place = error.filename2 or error.filename or out
+        raise InputError(f"{place} cannot be written ({error.strerror}); name another directory with -o") from None

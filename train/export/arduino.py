@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 
-from offbeat.device.modelfile import parse
+from offbeat.device.fit import fits_rate
+from offbeat.device.modelfile import Model, parse
+from offbeat.train.pipeline import Pipeline
 
 from .c import environment, pair, values
+from .sensor import micro_g
 from .target import Files
 
 __all__ = ["files", "library_name"]
 
 _DATA_RATES = {10: 2, 25: 3, 50: 4, 100: 5, 200: 6, 400: 7}  # Hz to the LIS3DH's code, as in sensors/lis3dh.py
+
+_AXES = {"x": 0, "y": 1, "z": 2}
 
 
 def library_name(name: str) -> str:
@@ -23,10 +28,12 @@ def library_name(name: str) -> str:
     return " ".join(f"Offbeat {plain}".split())[:63].rstrip()
 
 
-def _data_rate(hertz: float) -> str:
-    """Value of CTRL_REG1: the sensor's rate nearest to the model's, three axes on."""
-    code = _DATA_RATES[min(_DATA_RATES, key=lambda rate: abs(rate - hertz))]
-    return f"0x{code << 4 | 7:02X}"
+def _data_rate(model: Model) -> str | None:
+    """Value of CTRL_REG1 for the model's rate, three axes on; None where the sensor has none that the model takes."""
+    for rate, code in _DATA_RATES.items():
+        if fits_rate(model.rate_millihertz, 1000 * rate):
+            return f"0x{code << 4 | 7:02X}"
+    return None
 
 
 def files(model: bytes) -> Files:
@@ -35,7 +42,11 @@ def files(model: bytes) -> Files:
     found = {
         **values(parsed),
         "library": library_name(parsed.name or parsed.identity),
-        "data_rate": _data_rate(parsed.rate_millihertz / 1000),
+        "data_rate": (rate := _data_rate(parsed)),
+        "axes": [
+            (_AXES[name], micro) if rate and micro and name in _AXES else None
+            for name, micro in zip(Pipeline(parsed).channels, micro_g(parsed), strict=True)
+        ],
     }
     names = {
         "library.properties": "library.properties",

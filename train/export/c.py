@@ -176,8 +176,9 @@ def files(model: bytes, single_file: bool = False, prefix: str | None = None, fo
     """Arrays, runtime, example and README.
 
     single_file: one pair model.h and model.c instead of arrays and runtime; prefix: how its names begin, by default
-    offbeat; forest: its trees as a "table" or "inline", as code. Raises InputError for a prefix that is none, or
-    without single_file, and for a forest that is neither, or inline for another family.
+    offbeat, and the name of its files, by default model; forest: its trees as a "table" or "inline", as code. Raises
+    InputError for a prefix that is none, or without single_file, and for a forest that is neither, or inline for
+    another family.
     """
     if forest not in ("table", "inline"):
         raise InputError(f"--forest {forest} is unknown; choose table or inline")
@@ -185,10 +186,11 @@ def files(model: bytes, single_file: bool = False, prefix: str | None = None, fo
     if prefix is not None and not single_file:
         raise InputError("--prefix renames what --single-file makes; give both, or neither")
     beginning = "offbeat" if prefix is None else checked_prefix(prefix)
-    found = {**values(parsed), "single_file": single_file}
+    name = "model" if prefix is None else beginning
+    found = {**values(parsed), "single_file": single_file, "file": name}
     if single_file:
-        found["sources"] = ["model.c"]
-        texts = pair(parsed, prefix=beginning, inline=forest == "inline")
+        found["sources"] = [f"{name}.c"]
+        texts = pair(parsed, name, beginning, inline=forest == "inline")
     else:
         header, source = arrays(parsed)
         texts = {**runtime(parsed, forest == "inline"), "model.h": header, "model.c": source}

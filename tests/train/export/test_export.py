@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from offbeat.device.families import FAMILIES
 from offbeat.device.modelfile import load, parse
 from offbeat.train.errors import InputError
 from offbeat.train.export import TARGETS, c, export
+from offbeat.train.export.target import LISTING
 from offbeat.train.resources import folder
 from tests.parity.models import Case, make_case, with_golden
 
@@ -30,7 +32,9 @@ def model(tmp_path: Path) -> Path:
 
 
 def files_in(directory: Path) -> set[str]:
-    return {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
+    """Names of the files below a directory, but for the list of them."""
+    found = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
+    return found - {LISTING}
 
 
 @pytest.mark.parametrize("target", ANY_FAMILY)
@@ -111,7 +115,36 @@ def test_other_files_are_left_alone(target: str, model: Path, tmp_path: Path) ->
     assert first == again
     assert (out / "mine.c").read_text() == "mine"
     assert (out / "README.md").read_text() != "old"
-    assert not [name for name in files_in(out) if Path(name).name.startswith(".")]
+    assert not [name for name in files_in(out) if Path(name).name.startswith(".")], "nothing half-written"
+
+
+def test_code_of_an_earlier_export_goes_and_what_was_changed_stays(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(model, "c", out)
+    (out / "example.c").write_text("mine now")
+    export(model, "c", out, single_file=True, prefix="fan")
+    assert files_in(out) == {"fan.c", "fan.h", "example.c", "README.md"}
+    export(model, "micropython", out)
+    (out / "main.py").write_text("mine too")
+    export(model, "micropython", out, frozen=True)
+    assert files_in(out) == {"offbeat_model.py", "main.py", "model.beat", "README.md"}
+
+
+def test_a_listing_from_elsewhere_removes_nothing_outside(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "mine.c").write_text("mine")
+    digest = sha256(b"mine").hexdigest()
+    (out / LISTING).write_text(f"{digest} ../mine.c\n{digest} {tmp_path / 'mine.c'}\n\n{digest}\n")
+    export(model, "c", out)
+    assert (tmp_path / "mine.c").read_text() == "mine" and model.is_file()
+
+
+def test_a_name_that_a_directory_has_is_refused_before_anything_is_written(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "README.md").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"README\.md cannot be written"):
+        export(model, "c", tmp_path / "out")
+    assert not files_in(tmp_path / "out")
 
 
 @pytest.mark.parametrize("target", ANY_FAMILY)

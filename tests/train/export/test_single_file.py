@@ -12,6 +12,7 @@ import pytest
 
 from offbeat.train.errors import InputError
 from offbeat.train.export import c, csource, export
+from offbeat.train.export.target import LISTING
 from offbeat.train.families import FAMILIES
 from offbeat.train.features import KINDS, Feature
 from offbeat.train.modelfile import Standardize
@@ -125,7 +126,7 @@ def test_no_compiler_warns(compiler: str, optimization: str, tmp_path: Path) -> 
 
 def test_there_are_two_files_to_take_and_nothing_else_is_visible(tmp_path: Path) -> None:
     made = exported(with_golden(make_case("pca", 64, 2, 7)), tmp_path, single_file=True)
-    assert {path.name for path in made.iterdir()} == {"model.c", "model.h", "example.c", "README.md"}
+    assert {path.name for path in made.iterdir()} == {LISTING, "model.c", "model.h", "example.c", "README.md"}
     source, header = (made / "model.c").read_text(), (made / "model.h").read_text()
     assert re.findall(r'#include "(.*)"', source + header) == ["model.h"]
     assert "offbeat_kmeans" not in source + header and "#ifndef OFFBEAT_WITHOUT" not in source
@@ -142,11 +143,12 @@ def test_two_models_with_prefixes_fit_into_one_program(tmp_path: Path) -> None:
     sources, checks = [], []
     for name, case in cases.items():
         made = exported(case, tmp_path / name, single_file=True, prefix=name)
-        (made / "model.c").rename(tmp_path / f"{name}.c")
-        (made / "model.h").rename(tmp_path / f"{name}.h")
-        text = (tmp_path / f"{name}.c").read_text()
-        assert "offbeat_" not in re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-        (tmp_path / f"{name}.c").write_text(text.replace('"model.h"', f'"{name}.h"'))
+        for file in (f"{name}.c", f"{name}.h"):
+            text = (made / file).read_text()
+            left = set(re.findall(r"\b(?:offbeat|OFFBEAT)_\w+", text))
+            kept = {"OFFBEAT_GOLDEN", "OFFBEAT_NAMES", "OFFBEAT_PLAIN", "OFFBEAT_NO_ALIAS_ANALYSIS"}
+            assert not [each for each in left - kept if f"{each}.c" not in text and f"{each}.h" not in text]
+            (tmp_path / file).write_text(text)
         sources.append(tmp_path / f"{name}.c")
         upper = name.upper()
         checks.append(

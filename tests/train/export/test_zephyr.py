@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from offbeat.train.export import export
-from tests.parity.models import make_case, with_golden
+from tests.parity.models import Case, make_case, with_golden
 
 from .compilers import CC, compile_c, run_program
 
@@ -36,6 +37,15 @@ def test_module_yml_names_what_is_there(module: Path) -> None:
         assert (module / place / "CMakeLists.txt" if key == "cmake" else module / place).is_file()
     for folder in re.findall(r"^  - (\S+)$", text, re.MULTILINE):
         assert list((module / folder).glob("*/sample.yaml"))
+
+
+@pytest.mark.parametrize("scales", ["a,b,c", "inf,inf,inf", "1e-9,0,-1", "nan,1e99,0.001"])
+def test_scales_of_any_text_make_a_gap_and_no_error(scales: str, tmp_path: Path) -> None:
+    case = Case(replace(CASE.parts, meta={"scales": scales, "units": "g,g,K"}))
+    (tmp_path / "model.beat").write_bytes(case.data)
+    export(tmp_path / "model.beat", "zephyr", tmp_path / "out")
+    text = (tmp_path / "out" / "samples" / "score" / "src" / "main.c").read_text()
+    assert text.count("put your sensor here") == 3
 
 
 def test_kconfig_parses_and_the_sample_settings_are_of_it(module: Path) -> None:

@@ -15,6 +15,7 @@ class Offbeat {
   bool begin() {
     next_ = 0;
     missing_ = OFFBEAT_MODEL_WINDOW;
+    alarm_ = false;
     return offbeat_init(&state_, &offbeat_the_model, work_, OFFBEAT_MODEL_WORK, vector_, OFFBEAT_MODEL_VECTOR) ==
            OFFBEAT_OK;
   }
@@ -49,6 +50,7 @@ class Offbeat {
   void reset() {
     next_ = 0;
     missing_ = OFFBEAT_MODEL_WINDOW;
+    alarm_ = false;
     offbeat_reset(&state_);
   }
 

@@ -33,6 +33,13 @@ static void self_test(void)
 #if DT_NODE_EXISTS(DT_ALIAS(accel0))
 static const struct device *const accelerometer = DEVICE_DT_GET(DT_ALIAS(accel0));
 
+/* An acceleration in counts of so many millionths of g. */
+static inline int16_t counts_of(const struct sensor_value *value, int32_t micro_g)
+{
+    const int32_t counts = sensor_ms2_to_ug(value) / micro_g;
+    return (int16_t)(counts > 32767 ? 32767 : counts < -32768 ? -32768 : counts);
+}
+
 /* One frame, in counts of the training. Channels: {% for name in channels %}{{ loop.index0 }} {{ name | plain }}{{ ", " if not loop.last }}{% endfor %}. */
 static int read_frame(int16_t *frame)
 {
@@ -42,8 +49,8 @@ static int read_frame(int16_t *frame)
         return error != 0 ? error : -1;
     }
 {% for name in channels %}
-{% if name in ("x", "y", "z") %}
-    frame[{{ loop.index0 }}] = (int16_t)(sensor_ms2_to_ug(&xyz[{{ {"x": 0, "y": 1, "z": 2}[name] }}]) / {{ micro[loop.index0] }});
+{% if name in ("x", "y", "z") and micro_g[loop.index0] %}
+    frame[{{ loop.index0 }}] = counts_of(&xyz[{{ {"x": 0, "y": 1, "z": 2}[name] }}], {{ micro_g[loop.index0] }});
 {% else %}
     frame[{{ loop.index0 }}] = 0; /* {{ name | plain }}: put your sensor here */
 {% endif %}

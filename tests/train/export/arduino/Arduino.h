@@ -17,6 +17,7 @@ struct HardwareSerial {
 
 extern HardwareSerial Serial;
 int analogRead(uint8_t pin);
+void delay(unsigned long milliseconds);
 void setup();
 void loop();
 

@@ -14,6 +14,8 @@ static bool fits;
 
 int analogRead(uint8_t) { return 7; }
 
+void delay(unsigned long) { std::exit(3); }
+
 void TwoWire::beginTransmission(uint8_t address) {
   first = true;
   fits = address == 0x18;
