@@ -78,7 +78,7 @@ class Simulator(Source):
         return self._sine[(phase & (_TURN - 1)) >> 4]
 
     def _noise(self):
-        self._random = (self._random * 25173 + 13849) & 0xFFFF
+        self._random = (self._random * 5077 + 13849) & 0xFFFF
         return (self._random >> 8) * (2 * _NOISE + 1) // 256 - _NOISE
 
     def _fill_sine(self):

@@ -1,7 +1,5 @@
 """open_sensor, the interface that all sources keep, the bus that is freed, and CPython's ticks."""
 
-import sys
-
 from tests.device.sensors.subject import clock, sensors
 
 
@@ -14,15 +12,6 @@ def check_an_unknown_name_is_refused_with_those_that_are_known():
         "no sensor is called mpu9999; there are adxl345, analogue, bme280, lis3dh, mpu6050, msa301, recorded, "
         "simulator, stream, temperature"
     ), said
-
-
-def check_only_the_driver_that_is_asked_for_is_loaded():
-    if sys.implementation.name == "micropython":  # CPython has loaded everything for other checks by now
-        loaded = [name for name in sys.modules if name.startswith("offbeat.sensors.")]
-        sensors.open_sensor("simulator")
-        new = [name for name in sys.modules if name.startswith("offbeat.sensors.") and name not in loaded]
-        assert new in ([], ["offbeat.sensors.simulator"]), new
-        assert "offbeat.sensors.bme280" not in sys.modules
 
 
 def check_every_name_loads():
