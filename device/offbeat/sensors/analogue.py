@@ -5,7 +5,7 @@ from array import array
 from . import LATE, Source, clock, millihertz
 
 _MIDDLE = 32768
-_FASTEST = 20000  # Hz; about what a callback in bytecode can follow is a tenth of it
+_FASTEST = 20000  # Hz; no board that runs bytecode follows that
 
 
 class AnalogueInput(Source):
