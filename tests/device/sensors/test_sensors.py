@@ -9,7 +9,6 @@ import os
 import subprocess
 from array import array
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +31,7 @@ def checks() -> list[tuple[str, str]]:
     ]
 
 
-@cache
-def results(module: str) -> dict[str, str]:
-    """What MicroPython says of each check of a module."""
-    environment = {**os.environ, "MICROPYPATH": f"{_ROOT}:{PACKAGE.parent}"}
-    command = [micropython(), "-X", "heapsize=2M", str(_FOLDER / "runner.py"), f"tests.device.sensors.{module}"]
-    try:
-        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    except subprocess.TimeoutExpired as error:
-        return {"": f"MicroPython took too long; after {error.stdout!r}"}
-    if found.returncode:
-        return {"": found.stdout[-2000:] + found.stderr[-2000:]}
-    return dict(json.loads(line) for line in found.stdout.splitlines())
+MODULES = sorted({module for module, _ in checks()})
 
 
 @pytest.fixture
@@ -59,14 +47,23 @@ def real_clock() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("module", "name"), checks())
-def test_under_cpython(module: str, name: str, real_clock: None) -> None:
+def test_under_cpython(
+    module: str, name: str, real_clock: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     getattr(importlib.import_module(f"tests.device.sensors.{module}"), name)()
 
 
-@pytest.mark.parametrize(("module", "name"), checks())
-def test_under_micropython(module: str, name: str) -> None:
-    found = results(module)
-    assert found.get(name, found.get("")) == ""
+@pytest.mark.parametrize("module", MODULES)
+def test_under_micropython(module: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "MICROPYPATH": f"{_ROOT}:{PACKAGE.parent}"}
+    command = [micropython(), "-X", "heapsize=2M", str(_FOLDER / "runner.py"), f"tests.device.sensors.{module}"]
+    found = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
+    results = dict(json.loads(line) for line in found.stdout.splitlines())
+    assert set(results) == {name for its_module, name in checks() if its_module == module}
+    failed = {name: said for name, said in results.items() if said}
+    assert not failed, "\n".join(f"{name}\n{said}" for name, said in failed.items())
 
 
 def test_a_board_loads_only_the_driver_that_is_asked_for() -> None:
