@@ -20,8 +20,8 @@ Copy everything here onto the board, then restart it:
     mpremote cp -r offbeat main.py model.beat :
     mpremote reset
 
-`main.py` reads a LIS3DH on I2C; set its two pins to those of your wiring, or put another source in its place
-(`offbeat/sensors/`). From then on, on the host:
+`main.py` reads a LIS3DH on I2C; set its two pins to those of your wiring, or give open_sensor the name of another
+sensor (`offbeat/sensors/`). From then on, on the host:
 
     offbeat validate MODEL_DIR --port PORT
     offbeat monitor --port PORT

@@ -6,16 +6,19 @@ The virtual board's sensor; whoever feeds the pipe sets the pace.
 import select
 from array import array
 
+from . import Source
 
-class Stream:
+
+class Stream(Source):
     """A source that reads frames from `path`; `about` has channels, units, scales, sensor, rate_millihertz."""
 
     def __init__(self, path, about):
         self.channels = tuple(about["channels"])
         self.units = tuple(about["units"])
         self.scales = tuple(about["scales"])
+        self.limits = ((-32768, 32767),) * len(self.channels)
         self.sensor = about["sensor"]
-        self.rate_millihertz = about["rate_millihertz"]
+        Source.__init__(self, about["rate_millihertz"])
         self._file = open(path, "rb")
         self._poll = select.poll()
         self._poll.register(self._file, select.POLLIN)

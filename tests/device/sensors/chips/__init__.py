@@ -1,0 +1,1 @@
+"""Register-level models of chips, one module each, written from the datasheets."""

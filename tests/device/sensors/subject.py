@@ -1,0 +1,10 @@
+"""What is tested, by the name that it has under this Python."""
+
+try:
+    from offbeat.device import sensors
+    from offbeat.device.sensors import clock
+except ImportError:  # on a board the package is simply offbeat
+    from offbeat import sensors
+    from offbeat.sensors import clock
+
+__all__ = ["clock", "sensors"]
