@@ -14,7 +14,7 @@ from tests.device.sensors import bus, check_accelerometers, check_bme280, check_
 from tests.device.sensors.chips import bme280 as chip
 from tests.parity import checked
 
-# Bosch's example, and parameters as they were read from chips.
+# Bosch's example, and parameters typed by hand, of the size that chips have.
 CALIBRATIONS = [
     (chip.TEMPERATURE, chip.PRESSURE, chip.HUMIDITY),
     ((28485, 26735, 50), (36738, -10635, 3024, 6980, -4, -7, 9900, -10230, 4285), (75, 362, 0, 333, 0, 30)),
