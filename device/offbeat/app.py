@@ -48,7 +48,7 @@ class App:
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
         self._names = [quote(name).encode() for name in reason_names(model)] if self.detector else []
-        self._last_look = self._last_health = time.ticks_ms()
+        self._last_look = self._last_health = self._last_step = time.ticks_ms()
         self._seconds_up = 0
         self._rest_up = 0
 
@@ -71,7 +71,8 @@ class App:
                     self.stop_recording("done")
             elif self.ring is not None and self.ring.push(self.sampler.frame):
                 self._window(self.detector, self.ring)
-        if self.journal is not None and time.ticks_diff(time.ticks_ms(), self._last_look) >= _JOURNAL_PERIOD:
+        if self.journal is not None and time.ticks_diff(time.ticks_ms(), self._last_step) >= _JOURNAL_PERIOD:
+            self._last_step = time.ticks_ms()
             self.journal.step(self.uptime())
         if time.ticks_diff(time.ticks_ms(), self._last_health) >= _HEALTH_PERIOD:
             self.health(-1)
@@ -183,8 +184,8 @@ class App:
         lines.number(b" bad=", self.listener.bad)
         if self.journal is not None:
             lines.number(b" boot=", self.journal.boot)
-            lines.number(b" failed=", self.journal.failed)
-            lines.number(b" dropped=", self.journal.dropped)
+            lines.number(b" journal_failed=", self.journal.failed)
+            lines.number(b" journal_dropped=", self.journal.dropped)
         if sequence >= 0:
             lines.number(b" re=", sequence)
         lines.end()

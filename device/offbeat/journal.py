@@ -31,6 +31,7 @@ PAUSE = 10
 _MOST_EVENTS, _MOST_MINUTES = 16, 64  # files
 _BOOTS_AT_ONCE = 8
 _CLOCK_PERIOD = 86400  # s
+_SPARE = 128  # bytes that alarms, however many, leave to what comes seldom
 _HIGHEST = 0x3FFFFFFF
 
 
@@ -97,7 +98,8 @@ class Ring:
         """Room for a record with `size` bytes of payload: (buffer, where that goes), or (None, 0)."""
         at = self._length
         length = OVERHEAD + size
-        if at + length > len(self._pending):
+        spare = _SPARE if kind == ALARM or kind == ALARM_END else 0
+        if at + length + spare > len(self._pending):
             self.dropped = min(self.dropped + 1, _HIGHEST)
             return None, 0
         struct.pack_into(HEAD, self._pending, at, MARK, length, kind, boot, 0, uptime)

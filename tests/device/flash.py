@@ -1,4 +1,4 @@
-"""Runs under MicroPython: NOR flash in RAM for its own littlefs, which notes every operation, fails, and loses power."""
+"""Runs under MicroPython: NOR flash in RAM for its own littlefs, which notes every operation, fails, loses power."""
 
 import os
 

@@ -119,7 +119,7 @@ class Sweep:
             self.corrupt += 1
             raise ValueError("shows other records than were written")
         if first not in oldest or last not in newest:
-            raise ValueError("holds %d to %d" % (first, last))
+            raise ValueError(f"holds {first} to {last}")
         return last
 
     def note(self, where, what):
