@@ -90,22 +90,22 @@ class Ring:
         self.dropped = 0
         self.taken = 0  # number that a host said it has everything before
         self.waiting = 0
-        self._pending = bytearray(room)
+        self.pending = bytearray(room)
         self._length = 0
         self._attempt = -1  # number of the first record of a write that failed: it may have succeeded all the same
 
     def begin(self, kind, boot, uptime, size):
-        """Room for a record with `size` bytes of payload: (buffer, where that goes), or (None, 0)."""
+        """Room for a record with `size` bytes of payload: where that goes in `pending`, or -1 without room."""
         at = self._length
         length = OVERHEAD + size
         spare = _SPARE if kind == ALARM or kind == ALARM_END else 0
-        if at + length + spare > len(self._pending):
+        if at + length + spare > len(self.pending):
             self.dropped = min(self.dropped + 1, _HIGHEST)
-            return None, 0
-        struct.pack_into(HEAD, self._pending, at, MARK, length, kind, boot, 0, uptime)
+            return -1
+        struct.pack_into(HEAD, self.pending, at, MARK, length, kind, boot, 0, uptime)
         self._length = at + length
         self.waiting += 1
-        return self._pending, at + HEAD_SIZE
+        return at + HEAD_SIZE
 
     def recover(self):
         """As the log's; False where the file system fails."""
@@ -126,10 +126,10 @@ class Ring:
             first = self.log.next
             at = 0
             for i in range(self.waiting):
-                at += seal(self._pending, at, first + i)
+                at += seal(self.pending, at, first + i)
             if at:
                 self._attempt = first
-                self.log.append(memoryview(self._pending)[:at], first, self.waiting)
+                self.log.append(memoryview(self.pending)[:at], first, self.waiting)
             self._attempt = -1
             self._length = self.waiting = 0
         except (OSError, MemoryError):
@@ -142,8 +142,8 @@ class Ring:
         if 0 < written <= self.waiting:
             at = 0
             for _ in range(written):
-                at += self._pending[at + 1]
-            self._pending[: self._length - at] = self._pending[at : self._length]
+                at += self.pending[at + 1]
+            self.pending[: self._length - at] = self.pending[at : self._length]
             self._length -= at
             self.waiting -= written
 
@@ -170,10 +170,9 @@ class Journal:
         self.minutes.recover()
         self.boot = (max(self.events.log.boot, self.minutes.log.boot) + 1) & _HIGHEST
         text = model.encode()[: LONGEST - OVERHEAD - 1]
-        into, at = self.events.begin(BOOT, self.boot, 0, 1 + len(text))
-        if into is not None:
-            into[at] = cause
-            into[at + 1 : at + 1 + len(text)] = text
+        into, at = self.events.pending, self.events.begin(BOOT, self.boot, 0, 1 + len(text))
+        into[at] = cause
+        into[at + 1 : at + 1 + len(text)] = text
         # A board that starts again and again would wear its flash with nothing else.
         if self.events.log.boots < _BOOTS_AT_ONCE:
             self.events.flush()
@@ -198,8 +197,9 @@ class Journal:
                 found = i
                 break
             size += length
-        into, at = self.events.begin(ALARM, self.boot, uptime, size - (found > 0))
-        if into is not None:
+        at = self.events.begin(ALARM, self.boot, uptime, size - (found > 0))
+        into = self.events.pending
+        if at >= 0:
             struct.pack_into(VERDICT, into, at, window, score)
             at += 6
             for i in range(found):
@@ -211,18 +211,18 @@ class Journal:
 
     def alarm_end(self, uptime, window, score):
         """Note that the alarm has ended; allocates nothing."""
-        into, at = self.events.begin(ALARM_END, self.boot, uptime, 6)
-        if into is not None:
-            struct.pack_into(VERDICT, into, at, window, score)
+        at = self.events.begin(ALARM_END, self.boot, uptime, 6)
+        if at >= 0:
+            struct.pack_into(VERDICT, self.events.pending, at, window, score)
         self._urgent = True
 
     def clock(self, uptime, now):
         """Note the time that a host says, seconds since 1970: once a boot, and again after a day."""
         if self._clock >= 0 and uptime - self._clock < _CLOCK_PERIOD:
             return
-        into, at = self.events.begin(CLOCK, self.boot, uptime, 4)
-        if into is not None:
-            struct.pack_into("<I", into, at, now)
+        at = self.events.begin(CLOCK, self.boot, uptime, 4)
+        if at >= 0:
+            struct.pack_into("<I", self.events.pending, at, now)
             self._clock = uptime
             self._urgent = True
 
@@ -249,10 +249,10 @@ class Journal:
             self._hour.clear()
 
     def _summary(self, ring, kind, summary, uptime):
-        into, at = ring.begin(kind, self.boot, uptime, 12)
-        if into is not None:
+        at = ring.begin(kind, self.boot, uptime, 12)
+        if at >= 0:
             struct.pack_into(
-                SUMMARY, into, at, summary.count, summary.least, summary.mean(), summary.most, summary.alarms
+                SUMMARY, ring.pending, at, summary.count, summary.least, summary.mean(), summary.most, summary.alarms
             )
 
 
@@ -296,8 +296,8 @@ def reset_cause():
 def limits_for(size):
     """Most files of events and of minutes on a file system of `size` bytes: a quarter of it at most."""
     blocks = size // (4 * SIZE)
-    events = min(_MOST_EVENTS, blocks // 4)
-    return max(events, 2), max(min(_MOST_MINUTES, blocks - events), 2)
+    events = max(min(_MOST_EVENTS, blocks // 4), 2)
+    return events, max(min(_MOST_MINUTES, blocks - events), 2)
 
 
 def open_journal(directory, unique, model=""):
