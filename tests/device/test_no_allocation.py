@@ -61,7 +61,7 @@ def every_kind(family: str) -> Case:
 @pytest.mark.parametrize(("family", "keeps_a_journal"), [("gaussian", False), ("kmeans", False), ("gaussian", True)])
 def test_heap_in_use_does_not_move(worker: Worker, family: str, keeps_a_journal: bool, tmp_path: Path) -> None:
     model = every_kind(family).data
-    about: dict[str, Any] = {
+    about = {
         "windows": _WINDOWS,
         "channels": _CHANNELS,
         "rate_millihertz": 1_000_000,
