@@ -174,7 +174,7 @@ class _Fetch:
 
     def _fetch_ring(self, ring: str, oldest: int, following: int) -> None:
         journal = self._journals[ring]
-        last = 0 if self._file is None else self._file.last(self._unique, journal)
+        last = 0 if self._file is None else self._file.last(self._unique, ring, journal)
         first = max(last + 1, 1)
         if following - max(oldest, first) > _MOST:
             raise BoardError(f"{self._board.port}: the board says it has records {oldest} to {following}; reset it")

@@ -61,11 +61,11 @@ class JournalFile:
         self.path = Path(path)
         self.records = 0
         self._csv = self.path.suffix.lower() == ".csv"
-        self._last: dict[tuple[str, str], int] = {}
+        self._last: dict[tuple[str, str, str], int] = {}
         self._starts: dict[tuple[str, str, int], float] = {}
         self._new = not self.path.exists()
         try:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise self._unwritable(error) from None
         try:
@@ -91,9 +91,9 @@ class JournalFile:
     ) -> None:
         self.close()
 
-    def last(self, board: str, journal: str) -> int:
+    def last(self, board: str, ring: str, journal: str) -> int:
         """Highest number that the file holds of a ring of a board; 0 without any."""
-        return self._last.get((board, journal), 0)
+        return self._last.get((board, ring, journal), 0)
 
     def start(self, board: str, journal: str, boot: int) -> float | None:
         """When a boot began, in seconds since 1970, as records of it in the file tell; None where they do not."""
@@ -142,7 +142,6 @@ class JournalFile:
                 self._note(self._parsed(raw, number))
             end += len(raw)
         os.ftruncate(self._handle, end)
-        os.lseek(self._handle, end, os.SEEK_SET)
         if unended and not self._csv and unended.endswith(b"}"):  # whole, but for its end; of CSV nobody can tell
             self._note(self._parsed(unended, 0))
             os.write(self._handle, unended + b"\n")
@@ -170,7 +169,7 @@ class JournalFile:
                     found[key] = int(str(found[key]))
             else:
                 found = json.loads(text)
-            if not isinstance(found["board"], str) or not isinstance(found["journal"], str):
+            if not all(isinstance(found[key], str) for key in ("board", "ring", "journal")):
                 raise TypeError
             if not all(isinstance(found[key], int) for key in ("sequence", "boot", "uptime")):
                 raise TypeError
@@ -180,9 +179,9 @@ class JournalFile:
 
     def _note(self, found: dict[str, object]) -> None:
         self.records += 1
-        board, journal = str(found["board"]), str(found["journal"])
+        board, ring, journal = str(found["board"]), str(found["ring"]), str(found["journal"])
         sequence, boot, uptime = (int(str(found[key])) for key in ("sequence", "boot", "uptime"))
-        self._last[board, journal] = max(self._last.get((board, journal), 0), sequence)
+        self._last[board, ring, journal] = max(self.last(board, ring, journal), sequence)
         try:
             when = datetime.fromisoformat(str(found.get("time"))).timestamp()
         except ValueError:
