@@ -8,7 +8,7 @@ LINKS := $(VENV)/src/offbeat
 # MicroPython's own modules as types; they would hide CPython's, so they live apart
 BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 
-.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device picture clean
+.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device picture journal-sweep clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,9 @@ picture: $(READY) ## docs/demo.png
 bench-device: $(READY) ## docs/results-device.md: other generators' C beside offbeat's, on emulated cores
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -W ignore -m benchmarks.device
+
+journal-sweep: $(READY) ## every power cut of 10,000 journal records on littlefs, into docs/journal.md; half an hour
+	$(BIN)/python -m benchmarks.journal_sweep
 
 clean:           ## removes what the other targets made
 	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

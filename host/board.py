@@ -24,7 +24,7 @@ from .opening import open_port
 __all__ = ["Board", "BoardError", "Hello", "Line", "Refused", "Unplugged", "printable"]
 
 _REPEATS: Final = 3
-_PATIENCE: Final = {"SELFTEST": 10.0, "RUN": 5.0, "BENCH": 5.0}  # seconds until a repeat; these compute first
+_PATIENCE: Final = {"SELFTEST": 10.0, "RUN": 5.0, "BENCH": 5.0, "JOURNAL": 3.0}  # seconds until a repeat
 _HELLO_PERIOD: Final = 0.5  # seconds; a board that boots hears nothing for a while
 _CHUNK: Final = 65536
 _KEPT_LINES: Final = 20000

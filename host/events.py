@@ -78,7 +78,8 @@ class Alarm(Event):
 @dataclass(frozen=True)
 class Health(Event):
     """How a board is doing. up: seconds; heap, allocated: bytes free and taken; windows: scored; lost: samples that
-    came too fast; bad: damaged lines that it heard."""
+    came too fast; bad: damaged lines that it heard; boot: how often it has started; journal_failed, journal_dropped:
+    writes that its file system refused, and records given up for that; all three 0 on a board without a journal."""
 
     kind: ClassVar[str] = "health"
     up: int
@@ -87,6 +88,9 @@ class Health(Event):
     windows: int
     lost: int
     bad: int
+    boot: int = 0
+    journal_failed: int = 0
+    journal_dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -176,12 +180,18 @@ def _known(line: Line) -> Event | None:
             on = fields.get("on") == "1"
             return Alarm(on, line.integer("n"), line.integer("s"), _reasons(fields) if on else ())
         case "HEALTH":
-            return Health(*map(line.integer, ("up", "heap", "alloc", "windows", "lost", "bad")))
+            return _health(line)
         case "MODE":
             return Mode(fields.get("mode", ""), fields.get("why", ""))
         case "ACK" | "NAK" | "RESULT" | "FEATURES" | "RAW":
             return None
     return Log(line.text)
+
+
+def _health(line: Line) -> Health:
+    always = map(line.integer, ("up", "heap", "alloc", "windows", "lost", "bad"))
+    journal = ("boot", "journal_failed", "journal_dropped")
+    return Health(*always, *(line.integer(key) if key in line.fields else 0 for key in journal))
 
 
 def _reasons(fields: dict[str, str]) -> tuple[tuple[str, int], ...]:

@@ -18,14 +18,16 @@ from .link import quote
 from .sampling import Sampler
 
 _HEALTH_PERIOD = 10000  # ms
+_JOURNAL_PERIOD = 1000  # ms
 _FRAMES_A_TURN = 64  # frames taken before the input is looked at again
 _REASONS = 3
 
 
 class App:
-    """A detector on a board. source: see sensors; model: a parsed model or None; write: see lines."""
+    """A detector on a board. source: see sensors; model: a parsed model or None; write: see lines; journal: a
+    journal.Journal, or None."""
 
-    def __init__(self, source, model=None, write=None, board="", unique="", why="no_model"):
+    def __init__(self, source, model=None, write=None, board="", unique="", why="no_model", journal=None):
         self.source = source
         self.lines = LineWriter(write or sys.stdout.buffer.write)
         self.board = board
@@ -36,6 +38,7 @@ class App:
         self.ring = None
         self.windows = 0
         self.model = model
+        self.journal = journal
         self._recorder = None
         self._deadline = time.ticks_ms()
         self._why_idle = misfit(model, source) if model else why
@@ -45,8 +48,7 @@ class App:
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
         self._names = [quote(name).encode() for name in reason_names(model)] if self.detector else []
-        self._started = time.ticks_ms()
-        self._last_health = self._started
+        self._last_look = self._last_health = self._last_step = time.ticks_ms()
         self._seconds_up = 0
         self._rest_up = 0
 
@@ -69,6 +71,9 @@ class App:
                     self.stop_recording("done")
             elif self.ring is not None and self.ring.push(self.sampler.frame):
                 self._window(self.detector, self.ring)
+        if self.journal is not None and time.ticks_diff(time.ticks_ms(), self._last_step) >= _JOURNAL_PERIOD:
+            self._last_step = time.ticks_ms()
+            self.journal.step(self.uptime())
         if time.ticks_diff(time.ticks_ms(), self._last_health) >= _HEALTH_PERIOD:
             self.health(-1)
         if self._recorder is not None and time.ticks_diff(time.ticks_ms(), self._deadline) >= 0:
@@ -87,6 +92,8 @@ class App:
         lines.number(b" a=", alarm)
         lines.number(b" us=", spent)
         lines.end()
+        if self.journal is not None:
+            self.journal.minute.add(detector.score)
         if changed:
             self._alarm(detector, alarm)
         self.windows = (self.windows + 1) & 0x3FFFFFFF
@@ -97,6 +104,7 @@ class App:
         lines.number(b" n=", self.windows)
         lines.number(b" on=", on)
         lines.number(b" s=", detector.score)
+        found = 0
         if on:
             found = detector.reasons(_REASONS, self._indices, self._values)
             key = b" why="
@@ -110,6 +118,14 @@ class App:
                     break  # the names that follow would stand in the place of this one
                 key = b","
         lines.end()
+        if self.journal is not None:
+            self._note_alarm(detector.score, on, found)
+
+    def _note_alarm(self, score, on, found):
+        if on:
+            self.journal.alarm(self.uptime(), self.windows, score, found, self._indices, self._values, self._names)
+        else:
+            self.journal.alarm_end(self.uptime(), self.windows, score)
 
     def hello(self, sequence):
         """Say who this board is and what it runs. sequence: of the line answered, or -1."""
@@ -145,22 +161,31 @@ class App:
         rate = self.source.rate_millihertz
         return "%d.%03d" % (rate // 1000, rate % 1000)
 
-    def health(self, sequence):
-        """Say how the board is doing. sequence: of the line answered, or -1."""
+    def uptime(self):
+        """Seconds since the start; to be asked every few days at least."""
         now = time.ticks_ms()
         # Seconds and a rest, not milliseconds: those would leave the small integers after twelve days.
-        self._rest_up += time.ticks_diff(now, self._last_health)
+        self._rest_up += time.ticks_diff(now, self._last_look)
         self._seconds_up += self._rest_up // 1000
         self._rest_up %= 1000
-        self._last_health = now
+        self._last_look = now
+        return self._seconds_up
+
+    def health(self, sequence):
+        """Say how the board is doing. sequence: of the line answered, or -1."""
+        self._last_health = time.ticks_ms()
         lines = self.lines
         lines.begin(b"~HEALTH ")
-        lines.number(b" up=", self._seconds_up)
+        lines.number(b" up=", self.uptime())
         lines.number(b" heap=", gc.mem_free())
         lines.number(b" alloc=", gc.mem_alloc())
         lines.number(b" windows=", self.windows)
         lines.number(b" lost=", self.ring.lost if self.ring else 0)
         lines.number(b" bad=", self.listener.bad)
+        if self.journal is not None:
+            lines.number(b" boot=", self.journal.boot)
+            lines.number(b" journal_failed=", self.journal.failed)
+            lines.number(b" journal_dropped=", self.journal.dropped)
         if sequence >= 0:
             lines.number(b" re=", sequence)
         lines.end()
@@ -211,12 +236,26 @@ def load(path):
         return None, str(error)
 
 
-def run(source, path="model.beat", board="", unique=""):
-    """Run for ever on the serial line that is also the REPL: Ctrl-C stops it."""
+def _open_journal(directory, unique, model):
+    """The journal, or None without one: not wanted, no file system, or no room for its code."""
+    try:
+        from .journal import open_journal
+
+        return open_journal(directory, unique, "%s %s" % (model.identity if model else "none", VERSION))
+    except (ImportError, MemoryError):
+        return None
+
+
+def run(source, path="model.beat", board="", unique="", journal="journal"):
+    """Run for ever on the serial line that is also the REPL: Ctrl-C stops it.
+
+    journal: directory on the board's file system for what is kept there, None to keep nothing.
+    """
     import select
 
     model, why = load(path)
-    app = App(source, model, None, board, unique, why)
+    kept = None if journal is None else _open_journal(journal, unique, model)
+    app = App(source, model, None, board, unique, why, kept)
     gc.collect()
     poll = select.poll()
     poll.register(sys.stdin, select.POLLIN)

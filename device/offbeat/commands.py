@@ -1,4 +1,4 @@
-"""What the host may ask of a board: hello, health, recording, validation, self-test, the time a window takes.
+"""What the host may ask of a board: hello, health, recording, validation, self-test, a window's time, the journal.
 
 Commands come between windows and may use the heap; garbage costs a counter and, at most once a second, a NAK.
 """
@@ -186,6 +186,17 @@ class Listener:
         lines.number(b" taken=", max(taken, 0))
         lines.end()
 
+    def _journal(self, sequence, fields):
+        if self._app.journal is None:
+            self._refuse(sequence, "journal")
+            return
+        from .journal_commands import carry_out  # only a board that keeps a journal needs its code
+
+        try:
+            carry_out(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+        except OSError:
+            self._refuse(sequence, "flash")
+
     def _self_test(self, sequence, fields):
         app = self._app
         if app.detector is None:
@@ -208,6 +219,7 @@ _COMMANDS = {
     "RUN": Listener._run,
     "SELFTEST": Listener._self_test,
     "BENCH": Listener._time_window,
+    "JOURNAL": Listener._journal,
 }
 
 

@@ -24,6 +24,7 @@ COMMANDS = (
     "virtual",
     "validate",
     "monitor",
+    "journal",
     "ports",
     "doctor",
     "demo",

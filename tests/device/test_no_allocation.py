@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,13 +58,22 @@ def every_kind(family: str) -> Case:
     return Case(parts)
 
 
-@pytest.mark.parametrize("family", ["gaussian", "kmeans"])
-def test_heap_in_use_does_not_move(worker: Worker, family: str) -> None:
+@pytest.mark.parametrize(("family", "keeps_a_journal"), [("gaussian", False), ("kmeans", False), ("gaussian", True)])
+def test_heap_in_use_does_not_move(worker: Worker, family: str, keeps_a_journal: bool, tmp_path: Path) -> None:
     model = every_kind(family).data
-    about = {"windows": _WINDOWS, "channels": _CHANNELS, "rate_millihertz": 1_000_000, "loud_every": 300}
+    about = {
+        "windows": _WINDOWS,
+        "channels": _CHANNELS,
+        "rate_millihertz": 1_000_000,
+        "loud_every": 300,
+    }
+    about["journal"] = str(tmp_path / "journal") if keeps_a_journal else ""
     found = json.loads(worker.ask("soak", packed([model, json.dumps(about).encode()])))
     assert found["windows"] >= _WINDOWS
     assert found["alarms"] >= 100, "alarms with their reasons are part of what must not allocate"
     assert found["lines"] > found["windows"]
     assert found["lost"] == 0
+    if keeps_a_journal:
+        assert found["summed"] == found["windows"], "each score was added to the minute's summary"
+        assert found["noted"] > 0
     assert len(set(found["in_use"])) == 1, f"bytes in use after each tenth: {found['in_use']}"

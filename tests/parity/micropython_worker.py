@@ -14,6 +14,7 @@ from array import array
 from offbeat import app as app_module
 from offbeat import commands, features, kernels, lines, link, modelfile, tables
 from offbeat.detector import Detector, Ring
+from offbeat.journal import open_journal
 
 
 def items(data):
@@ -213,12 +214,13 @@ class MadeUp:
 class Board:
     """The App under test, its source, clock and output."""
 
-    def __init__(self, model, channels=1, rate_millihertz=1000000):
+    def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None):
         self.clock = app_module.time = commands.time = Clock()
         self.source = MadeUp(channels, rate_millihertz)
         self.output = Collected()
         parsed = modelfile.parse(model) if model else None
-        self.app = app_module.App(self.source, parsed, self.output.write, "test board", "0001")
+        kept = open_journal(journal, "0001", "made up") if journal else None
+        self.app = app_module.App(self.source, parsed, self.output.write, "test board", "0001", journal=kept)
         self.app.start()
 
 
@@ -277,9 +279,10 @@ class Counted:
 
 
 def soak(data):
-    """Windows through App.step without garbage collection: [model, JSON of windows, channels, loud_every].
+    """Windows through App.step without garbage collection: [model, JSON of windows, channels, loud_every, journal].
 
-    Answers with the heap in use after each tenth of the windows, on the real clock.
+    Answers with the heap in use after each tenth of the windows, on the real clock. What a journal notes is thrown
+    away instead of written, for that may allocate.
     """
     import time
 
@@ -288,8 +291,18 @@ def soak(data):
     about = json.loads(about)
     source = MadeUp(about["channels"], about["rate_millihertz"], about["loud_every"])
     output = Counted()
-    app = app_module.App(source, modelfile.parse(model), output.write, "test board", "0001")
+    journal = open_journal(about["journal"], "0001") if about["journal"] else None
+    app = app_module.App(source, modelfile.parse(model), output.write, "test board", "0001", journal=journal)
     app.start()
+    noted = 0
+
+    def forget(uptime):
+        nonlocal noted
+        noted += journal.events.waiting
+        journal.events._length = journal.events.waiting = 0
+
+    if journal:
+        journal.step = forget
     in_use = array("i", [0] * 11)
     source.available = 1 << 29
     gc.collect()
@@ -302,7 +315,7 @@ def soak(data):
     gc.enable()
     return json.dumps({
         "in_use": list(in_use), "windows": app.windows, "lines": output.lines, "alarms": output.alarms,
-        "lost": app.ring.lost,
+        "lost": app.ring.lost, "noted": noted, "summed": journal.minute.count if journal else 0,
     })  # fmt: skip
 
 
