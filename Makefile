@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# TensorFlow too: larger than all the rest, and needed by some tests only
+FULL := $(VENV)/.ready-tflite
 LINKS := $(VENV)/src/offbeat
 # MicroPython's own modules as types; they would hide CPython's, so they live apart
 BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
@@ -13,7 +15,7 @@ BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(READY)  ## the virtual environment in .venv, with everything that tests and demo need
+setup: $(FULL)  ## the virtual environment in .venv, with everything that tests and demo need
 
 $(READY): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing; install Python 3.11 or later"; exit 2; }
@@ -28,10 +30,14 @@ $(READY): pyproject.toml
 	@mkdir -p $(VENV)/board && ln -sfn $(CURDIR)/device/offbeat $(VENV)/board/offbeat
 	@touch $@
 
+$(FULL): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tflite]'
+	@touch $@
+
 demo: $(READY)   ## the main job from end to end, without hardware
 	$(BIN)/offbeat demo --directory demo
 
-test: $(READY)   ## every test
+test: $(FULL)   ## every test
 	$(BIN)/python -m pytest -n auto
 
 lint: $(READY)   ## ruff

@@ -359,7 +359,9 @@ def train(
     check_choice(options.choose_by, readers)
     rate = readers[0].rate
     window = options.window or default_window(rate)
-    hop = options.hop or default_hop(rate, window)
+    hop = default_hop(rate, window) if options.hop is None else options.hop
+    if not 1 <= hop <= window:
+        raise InputError(f"--hop {hop} is out of range; choose 1 to {window} samples, the length of the window")
     sets, warnings = feature_sets(readers, window, options.features)
     every = _union(sets)
     windows = collect(

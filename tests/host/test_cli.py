@@ -137,6 +137,8 @@ def test_bad_usage(normal: Path, model: Path, tmp_path: Path) -> None:
     refused("train", normal, "-o", tmp_path / "m", "--false-alarms", "often", says="not a false-alarm budget")
     refused("train", normal, "-o", tmp_path / "m", "--family", "magic", says="--family magic is unknown")
     refused("train", normal, "-o", tmp_path / "m", "--window", 3, says="out of range")
+    refused("train", normal, "-o", tmp_path / "m", "--window", 64, "--hop", 65, says="choose 1 to 64 samples")
+    refused("train", normal, "-o", tmp_path / "m", "--hop", 0, says="--hop 0 is out of range")
     refused("train", normal, "-o", tmp_path / "m", "--votes", "5/3", says="--votes")
     refused("train", normal, "-o", normal, says="is a file")
     refused("evaluate", tmp_path, normal, says="no such model file")

@@ -34,7 +34,7 @@ def test_ceiling_fan_with_a_weight_on_a_blade(shared_data, tmp_path: Path, famil
     normal = write(tmp_path / "normal.csv", healthy[:cut], 200.0, "normal", 1 / 4096)
     later = write(tmp_path / "later.csv", healthy[cut:], 200.0, "normal", 1 / 4096)
     weight = write(tmp_path / "weight.csv", load("low_1"), 200.0, "weight", 1 / 4096)
-    overlap = {"hop": 128} if family == "auto" else {}  # none: a quarter of the windows, of a long search
+    overlap = {"hop": 64} if family == "auto" else {}  # none: a quarter of the windows, of a long search
     found = judge(family, [normal], [later, weight], **overlap)
     assert found.auroc is not None and found.auroc > 0.995
     assert found.f1 is not None and found.f1 > 0.97
