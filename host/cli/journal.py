@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offbeat.host.journal_records import time_text
-
 from .options import Json, Port
 from .output import print_json, progress, say
 
@@ -78,6 +76,8 @@ def _show(report: JournalReport, minutes: bool, json: bool) -> None:
 
 
 def _cells(entry: Entry) -> tuple[object, ...]:
+    from offbeat.host.journal_records import time_text
+
     record = entry.record
     return (time_text(entry.time) or "unknown", record.boot, _span(record.uptime), *_words(record.kind, record.values))
 
@@ -89,6 +89,8 @@ def _span(seconds: int) -> str:
 
 def _words(kind: str, values: dict[str, object]) -> tuple[str, str]:
     """What happened and the rest of it, in words."""
+    from offbeat.host.journal_records import time_text
+
     if kind in ("minute", "hour"):
         alarms = f", {values['alarms']} alarms" if values["alarms"] else ""
         scores = f"score {values['minimum']} / {values['mean']} / {values['maximum']} (min, mean, max)"
