@@ -129,6 +129,12 @@ def test_bad_recordings(tmp_path: Path, text: str, says: str) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv"]
 
 
+def test_the_command_line_starts_without_the_trainer() -> None:
+    asks = "import sys; from offbeat.host.cli import application; application(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout.split()
+    assert "offbeat.host.cli.train" in loaded and not {"sklearn", "scipy", "pandas", "matplotlib"} & set(loaded)
+
+
 def test_bad_usage(normal: Path, model: Path, tmp_path: Path) -> None:
     refused("train", tmp_path / "none.csv", "-o", tmp_path / "m", says="no such recording")
     refused("train", normal, "-o", tmp_path / "m", "--channels", "x,q", says="no column 'q'")
