@@ -282,6 +282,15 @@ def lay_out(virtual: VirtualBoard, letter: str, all_records: list[bytes], identi
         (folder / f"{letter}{number:06d}").write_bytes(data)
 
 
+def until_started(virtual: VirtualBoard) -> None:
+    """Wait until the board has written that it started: what is laid out before would be mixed with that."""
+    for _ in range(500):
+        if any(file.stat().st_size > 20 for file in (virtual.flash / "journal").glob("e*")):
+            break
+        time.sleep(0.02)
+    time.sleep(0.2)
+
+
 @pytest.fixture
 def virtual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualBoard]:
     """A board whose journal holds COUNT minutes of two earlier boots, and a few events."""
@@ -289,6 +298,7 @@ def virtual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Virtual
     model = tmp_path / "model.beat"
     model.write_bytes(small_model())
     with VirtualBoard(source(), model) as running:
+        until_started(running)
         lay_out(running, "m", [record(n, boot=1 + n // 400, uptime=60 * n) for n in range(1, COUNT + 1)])
         events = [record(1, records.BOOT, b"\x01m 0.1.0", 1), alarm(2, b"x.rms:300,y.rms:20", boot=1, uptime=90)]
         lay_out(running, "e", [*events, record(3, records.BOOT, b"\x03m 0.1.0", 2)])
