@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from offbeat.device import VERSION, link
 from offbeat.device.fit import misfit, reason_names
 from offbeat.device.modelfile import Model, ModelError, parse
@@ -128,13 +126,10 @@ def _write_sources(
     for path in sorted([*ours.glob("*.c"), *ours.glob("*.h"), *ours.glob("*.ld")]):
         if not path.name.startswith("board_") or path.name == f"board_{board.sources}.c":
             shutil.copyfile(path, directory / path.name)
-    environment = Environment(  # noqa: S701  C, not HTML: every text is quoted as the line protocol wants it
-        loader=PackageLoader("offbeat.train"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
-    values = _values(board, parsed, source, unique)
+    templates = c.environment()
+    values = _values(board, parsed, source, unique)  # every text is quoted as the line protocol wants it
     for name in ("firmware_config.h", "firmware_config.c"):
-        write_atomically(directory / name, environment.get_template(name).render(values))
+        write_atomically(directory / name, templates.get_template(name).render(values))
 
 
 def _values(board: FirmwareBoard, model: Model, source: Source, unique: str) -> dict[str, Any]:

@@ -349,16 +349,21 @@ def wear_is_bounded(hours=1):
     return result
 
 
-def a_full_flash_costs_a_count():
-    flash = mounted(30)
-    kept = Journal("/f/j", "me", (4, 4))
-    with open("/f/other", "wb") as file:
+def fill_the_flash(other):
+    """With a file that is none of the journal's, at this path."""
+    with open(other, "wb") as file:
         try:
             while True:
                 file.write(b"x" * BLOCK)
                 file.flush()
         except OSError:
             pass
+
+
+def a_full_flash_costs_a_count():
+    flash = mounted(30)
+    kept = Journal("/f/j", "me", (4, 4))
+    fill_the_flash("/f/other")
     for minute in range(1, 30):
         kept.minute.add(minute)
         kept.step(60 * minute)
@@ -379,13 +384,7 @@ def a_full_flash_shortens_the_log():
     log = log_at(limit=12)
     fill(log, 900)
     oldest = log.oldest
-    with open("/f/other", "wb") as file:
-        try:
-            while True:
-                file.write(b"x" * BLOCK)
-                file.flush()
-        except OSError:
-            pass
+    fill_the_flash("/f/other")
     fill(log, 300)
     assert log.oldest > oldest and numbers_of(log) == list(range(log.oldest, 1201))
 

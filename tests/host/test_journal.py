@@ -29,7 +29,7 @@ from offbeat.host.journal_file import Entry, JournalFile
 from offbeat.host.journal_records import JournalRecord, decode, time_text
 from offbeat.host.virtual import VirtualBoard
 from offbeat.train.errors import InputError
-from tests.host.helpers import lose_lines, run_first
+from tests.host.helpers import lose_lines, run_first, until
 from tests.host.small import needs_micropython, small_model, source
 from tests.host.test_board import ScriptedDevice
 
@@ -284,10 +284,7 @@ def lay_out(virtual: VirtualBoard, letter: str, all_records: list[bytes], identi
 
 def until_started(virtual: VirtualBoard) -> None:
     """Wait until the board has written that it started: what is laid out before would be mixed with that."""
-    for _ in range(500):
-        if any(file.stat().st_size > 20 for file in (virtual.flash / "journal").glob("e*")):
-            break
-        time.sleep(0.02)
+    assert until(lambda: any(file.stat().st_size > 20 for file in (virtual.flash / "journal").glob("e*")))
     time.sleep(0.2)
 
 
@@ -304,14 +301,6 @@ def virtual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Virtual
         lay_out(running, "e", [*events, record(3, records.BOOT, b"\x03m 0.1.0", 2)])
         run_first(running, "")
         yield running
-
-
-def until_back(virtual: VirtualBoard) -> None:
-    """Wait until the port is one again."""
-    for _ in range(200):
-        if Path(virtual.port).exists():
-            return
-        time.sleep(0.02)
 
 
 def assert_whole(path: Path) -> None:
@@ -388,7 +377,7 @@ def test_unplugged_in_the_middle_what_came_is_kept(virtual: VirtualBoard, path: 
         fetch_journal(virtual.port, path, progress=pull)
     assert 256 <= len(sequences(path)) < COUNT
     virtual.plug()
-    until_back(virtual)
+    assert until(lambda: Path(virtual.port).exists())
     fetch_journal(virtual.port, path)
     assert_whole(path)
 
@@ -438,7 +427,7 @@ def test_follow_brings_what_is_new(virtual: VirtualBoard, path: Path) -> None:
         if len(reports) == 1:
             virtual.unplug()
             virtual.plug()
-            until_back(virtual)
+            assert until(lambda: Path(virtual.port).exists())
         elif len(reports) == 2:
             virtual.reset()
     assert len(reports) == 3

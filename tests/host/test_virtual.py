@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from offbeat.host.ports import list_ports
 from offbeat.host.virtual import ArraySource, RecordingSource, VirtualBoard, source_from
 from offbeat.train.errors import InputError
 from offbeat.train.recording import Recording, write_recording
+from tests.host.helpers import until
 from tests.host.small import CHANNELS, RATE, SCALES, hum, needs_micropython, small_model, source
 
 pytestmark = needs_micropython
@@ -38,15 +39,6 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "model.beat"
     path.write_bytes(small_model())
     return path
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def children(parent: int) -> list[int]:

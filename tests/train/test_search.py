@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from offbeat.train import training
 from offbeat.train.boards import BOARDS, Limits, board_named, limits_of
 from offbeat.train.cost import cost_of
 from offbeat.train.errors import InputError
@@ -19,6 +18,7 @@ from offbeat.train.search import Preference, _best, pareto_front
 from offbeat.train.simulate import SimulatedStream, write_csv
 from offbeat.train.training import Options, Training, train
 from offbeat.train.training import _families as all_families
+from tests.train.quick import try_only
 
 QUICK = ("gaussian", "kmeans", "pca", "forest")
 
@@ -34,9 +34,7 @@ def normal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_families() -> Iterator[None]:
     """The fastest, which are enough to search among."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            training, "_families", lambda options, slow: list(QUICK) if options.family == "auto" else [options.family]
-        )
+        try_only(patch, *QUICK)
         yield
 
 

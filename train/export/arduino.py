@@ -6,7 +6,6 @@ import re
 
 from offbeat.device.fit import fits_rate
 from offbeat.device.modelfile import Model, parse
-from offbeat.train.pipeline import Pipeline
 
 from .c import environment, pair, values
 from .sensor import micro_g
@@ -39,13 +38,14 @@ def _data_rate(model: Model) -> str | None:
 def files(model: bytes) -> Files:
     """library.properties, keywords.txt, src/, examples/, a README; examples/SelfTest where there are golden windows."""
     parsed = parse(model)
-    found = {
-        **values(parsed),
+    found = values(parsed)
+    rate = _data_rate(parsed)
+    found |= {
         "library": library_name(parsed.name or parsed.identity),
-        "data_rate": (rate := _data_rate(parsed)),
+        "data_rate": rate,
         "axes": [
             (_AXES[name], micro) if rate and micro and name in _AXES else None
-            for name, micro in zip(Pipeline(parsed).channels, micro_g(parsed), strict=True)
+            for name, micro in zip(found["channels"], micro_g(parsed), strict=True)
         ],
     }
     names = {

@@ -64,6 +64,23 @@ class Source:
         """The next frame, when there is one."""
         raise NotImplementedError
 
+    def _describe(self, about):
+        """Take what a dictionary of channels, units, scales, sensor and rate_millihertz says of the frames."""
+        self.channels = tuple(about["channels"])
+        self.units = tuple(about["units"])
+        self.scales = tuple(about["scales"])
+        self.limits = ((-32768, 32767),) * len(self.channels)
+        self.sensor = about["sensor"]
+        Source.__init__(self, about["rate_millihertz"])
+
+    def _due(self, pace):
+        """Whether a clock.Pace says that a frame is due; those that it gave up are counted as lost."""
+        if not pace.due():
+            return False
+        if pace.missed:
+            self._lose(pace.missed)
+        return True
+
     def _lose(self, frames):
         """Count an overrun that took this many frames."""
         self.overruns = (self.overruns + 1) & COUNTER

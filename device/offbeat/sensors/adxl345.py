@@ -73,12 +73,6 @@ class Adxl345(Chip):
             self._fetch(_DATAX0, self._slots[n], held, held - n - 1)
         return frames
 
-    def _unpack(self, frame, at):
-        words = self._words
-        frame[0] = words[at]
-        frame[1] = words[at + 1]
-        frame[2] = words[at + 2]
-
     def _restart(self):
         self._registers.write(_FIFO_CTL, _BYPASS)
         self._registers.write(_FIFO_CTL, _STREAM)

@@ -43,10 +43,8 @@ class AnalogueInput(Source):
         """The next frame, when one is due or in the ring."""
         if self._timer is not None:
             return self._from_ring(frame)
-        if not self._pace.due():
+        if not self._due(self._pace):
             return False
-        if self._pace.missed:
-            self._lose(self._pace.missed)
         self._note_jitter(self._pace.late_us)
         for i in range(len(self._adcs)):
             frame[i] = self._adcs[i].read_u16() - _MIDDLE

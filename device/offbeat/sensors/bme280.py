@@ -51,10 +51,8 @@ class Bme280(Chip):
 
     def _burst(self):
         if not self._measuring:
-            if not self._pace.due():
+            if not self._due(self._pace):
                 return 0
-            if self._pace.missed:
-                self._lose(self._pace.missed)
             # A chip that was reset measures, but no humidity: so look before each measurement.
             self._examine()
             self._registers.write(_CTRL_MEAS, _FORCED_ALL_ONCE)
@@ -78,12 +76,6 @@ class Bme280(Chip):
         words[1] = clipped((calibration.pressure(pressure, fine) + 2) >> 2)
         words[2] = clipped((calibration.humidity(humidity, fine) * 100 + 512) >> 10)
         return 1
-
-    def _unpack(self, frame, at):
-        words = self._words
-        frame[0] = words[at]
-        frame[1] = words[at + 1]
-        frame[2] = words[at + 2]
 
     def _restart(self):
         self._measuring = False

@@ -13,7 +13,8 @@ _NO_DEVICE = const(19)
 
 
 class Chip(Source):
-    """A source of three channels with registers. A driver says what _burst, _unpack and _restart do.
+    """A source of three channels with registers. A driver says what _burst does, and where need be
+    _unpack and _restart.
 
     registers: see registers; identity: (register, value) that tells the chip; setup: tuple of (register, value) in
     the order of writing, each to be read back as it was written.
@@ -52,8 +53,11 @@ class Chip(Source):
         raise NotImplementedError
 
     def _unpack(self, frame, at):
-        """Put the frame at word `at` of the buffer into `frame`."""
-        raise NotImplementedError
+        """Put the frame at word `at` of the buffer into `frame`; where the words are counts, as they stand."""
+        words = self._words
+        frame[0] = words[at]
+        frame[1] = words[at + 1]
+        frame[2] = words[at + 2]
 
     def _restart(self):
         """Empty the chip's FIFO, and let it fill again. May raise OSError."""

@@ -17,12 +17,7 @@ class Recorded(Source):
     """
 
     def __init__(self, path, about, loop=True):
-        self.channels = tuple(about["channels"])
-        self.units = tuple(about["units"])
-        self.scales = tuple(about["scales"])
-        self.limits = ((-32768, 32767),) * len(self.channels)
-        self.sensor = about["sensor"]
-        Source.__init__(self, about["rate_millihertz"])
+        self._describe(about)
         self.ended = False
         self._loop = loop
         self._count = len(self.channels)
@@ -39,10 +34,8 @@ class Recorded(Source):
 
     def read_into(self, frame):
         """The next frame, when one is due."""
-        if self.ended or not self._pace.due():
+        if self.ended or not self._due(self._pace):
             return False
-        if self._pace.missed:
-            self._lose(self._pace.missed)
         try:
             if self._at == self._held and not self._load():
                 return False

@@ -47,10 +47,8 @@ class Simulator(Source):
 
     def read_into(self, frame):
         """The next frame, when one is due."""
-        if not self._pace.due():
+        if not self._due(self._pace):
             return False
-        if self._pace.missed:
-            self._lose(self._pace.missed)
         if self._switch is not None and self._frames % _LOOK_EVERY == 0:
             self.fault = bool(self._switch())
         self._frames = (self._frames + 1) & 0xFFFF

@@ -13,12 +13,7 @@ class Stream(Source):
     """A source that reads frames from `path`; `about` has channels, units, scales, sensor, rate_millihertz."""
 
     def __init__(self, path, about):
-        self.channels = tuple(about["channels"])
-        self.units = tuple(about["units"])
-        self.scales = tuple(about["scales"])
-        self.limits = ((-32768, 32767),) * len(self.channels)
-        self.sensor = about["sensor"]
-        Source.__init__(self, about["rate_millihertz"])
+        self._describe(about)
         self._file = open(path, "rb")
         self._poll = select.poll()
         self._poll.register(self._file, select.POLLIN)

@@ -28,10 +28,8 @@ class BoardTemperature(Source):
 
     def read_into(self, frame):
         """The next frame, when one is due."""
-        if not self._pace.due():
+        if not self._due(self._pace):
             return False
-        if self._pace.missed:
-            self._lose(self._pace.missed)
         self.jitter_us = max(self.jitter_us, self._pace.late_us)
         try:
             frame[0] = self._read()

@@ -8,7 +8,7 @@ from tests.device.sensors.chips.adxl345 import Adxl345
 from tests.device.sensors.chips.lis3dh import Lis3dh
 from tests.device.sensors.chips.mpu6050 import Mpu6050
 from tests.device.sensors.chips.msa301 import Msa301
-from tests.device.sensors.subject import sensors
+from tests.device.sensors.subject import refused, sensors
 
 
 class Rig:
@@ -249,14 +249,6 @@ def check_another_chip_is_not_configured():
         rig.run(400)
         assert rig.chip.written == [] and len(rig.frames) == frames
         assert rig.driver.errors > 0 and rig.driver.flags & sensors.BUS
-
-
-def refused(kind, *arguments, **options):
-    try:
-        sensors.open_sensor(*arguments, **options)
-    except kind as error:
-        return str(error)
-    raise AssertionError("it was taken")
 
 
 def check_wrong_and_absent_chips_are_refused_in_a_sentence():

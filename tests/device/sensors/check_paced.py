@@ -6,7 +6,7 @@ import struct
 from array import array
 
 from tests.device.sensors.bus import MEASURES, Clock, allocated
-from tests.device.sensors.subject import clock, sensors
+from tests.device.sensors.subject import clock, refused, sensors
 
 
 class Input:
@@ -42,14 +42,6 @@ class Timer:
 
     def fire(self):
         self.options["callback"](self)
-
-
-def refused(kind, *arguments, **options):
-    try:
-        sensors.open_sensor(*arguments, **options)
-    except kind as error:
-        return str(error)
-    raise AssertionError("it was taken")
 
 
 def take(source, frames):

@@ -7,4 +7,13 @@ except ImportError:  # on a board the package is simply offbeat
     from offbeat import sensors
     from offbeat.sensors import clock
 
-__all__ = ["clock", "sensors"]
+__all__ = ["clock", "refused", "sensors"]
+
+
+def refused(kind, *arguments, **options):
+    """What open_sensor says when it raises an error of this kind."""
+    try:
+        sensors.open_sensor(*arguments, **options)
+    except kind as error:
+        return str(error)
+    raise AssertionError("it was taken")

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from offbeat.device.modelfile import parse
-from offbeat.train import training as trainer
 from offbeat.train.boards import BOARDS, Limits, limits_of
 from offbeat.train.candidate import Candidate
 from offbeat.train.cost import FEATURE_TERMS, Cost, cost_of, cost_table, feature_terms
@@ -27,6 +26,7 @@ from offbeat.train.simulate import SimulatedStream, write_csv
 from offbeat.train.training import Options, Training, train
 from tests.parity.models import make_case
 from tests.train.profile.models import needs_toolchain, shipped
+from tests.train.quick import try_only
 
 
 def estimated(model: bytes, core: str) -> Cost:
@@ -94,11 +94,7 @@ def normal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def few_families(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fastest, which are enough to choose among."""
-    monkeypatch.setattr(
-        trainer,
-        "_families",
-        lambda options, slow: ["gaussian", "pca", "kmeans"] if options.family == "auto" else [options.family],
-    )
+    try_only(monkeypatch, "gaussian", "pca", "kmeans")
 
 
 def trained(path: Path, limits: Limits, **options: Any) -> Training:
