@@ -79,7 +79,7 @@ def test_control_c_gives_the_prompt_and_control_d_starts_again(model: Path) -> N
             assert b"KeyboardInterrupt" in talk(port, b"\x03", b">>> ")
             assert b"42" in talk(port, b"6*7\r", b"42")
         with pytest.raises(BoardError, match=r"MicroPython prompt.*Ctrl-D"):
-            Board.open(virtual.port, timeout=0.3)
+            Board.open(virtual.port, timeout=3.0)
         with serial.Serial(virtual.port, timeout=0.02, exclusive=True) as port:
             assert b"~HELLO 2 " in talk(port, b"\r\x04", b"~SCORE ")
         with Board.open(virtual.port) as board:
