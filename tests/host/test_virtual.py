@@ -205,7 +205,7 @@ def test_a_heap_too_small_is_reported_by_the_board(model: Path) -> None:
         VirtualBoard(source=source(), model=model, heap="40K") as virtual,
         pytest.raises(BoardError, match="MicroPython prompt"),
     ):
-        Board.open(virtual.port, timeout=0.5)
+        Board.open(virtual.port, timeout=3.0)
 
 
 @pytest.mark.parametrize("heap", ["", "2G", "-1", "2M; rm"])
