@@ -10,7 +10,7 @@ LINKS := $(VENV)/src/offbeat
 # MicroPython's own modules as types; they would hide CPython's, so they live apart
 BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 
-.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device picture journal-sweep clean
+.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-thresholds picture journal-sweep clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ bench-detection: $(READY) ## every family against float originals, from the reco
 
 bench-speed: $(READY) ## training on a day of vibration, beside float code
 	$(BIN)/python -m benchmarks.speed
+
+bench-thresholds: $(READY) ## promised against realised false alarms on simulated processes, into docs/thresholds.md
+	$(BIN)/python -m benchmarks.thresholds
 
 picture: $(READY) ## docs/demo.png
 	$(BIN)/python -m benchmarks.demo_picture

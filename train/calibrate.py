@@ -48,10 +48,10 @@ class Calibration:
     threshold: squared distance, on the scale of the family's distances; hours: of held-out normal data; alarms: false
     alarms of that data at the threshold; promised: false alarms an hour that counting them supports at 95 %
     confidence, whatever the tail; supported: whether that keeps the budget; basis: "ranks", or "tail" where the
-    threshold lies beyond the data; low, high: ends of the interval promised for the false alarms an hour of further
-    normal running, at 90 % confidence; needed: hours of normal data without a false alarm that would support the
+    threshold lies beyond the data; low, high: ends of the interval of the false alarms an hour of further normal
+    running, at 90 % confidence, if the tail goes on as it began; needed: hours of normal data without a false alarm that would support the
     budget; highest: level of the held-out data, squared distance; rates: equally likely false alarms an hour, lowest
-    first; alarms_together: how many alarms one disturbance brings, on average.
+    first, whatever the tail; alarms_together: how many alarms one disturbance brings, on average.
     """
 
     budget: Budget
@@ -201,6 +201,13 @@ class _Evidence:
         """The same, never below what no alarm at all in ``_REACH`` times the data would show, float [S], sorted."""
         return np.maximum(np.sort(self.extrapolated(threshold)), np.sort(self.counted(0, 1.0)) / _REACH)
 
+    def foreseen(self, threshold: float) -> Floats:
+        """The same, never below the posterior of Jeffreys' prior after no alarm at all in the data, float [S], sorted.
+
+        A threshold may rest on the law of the tail; what is foretold of a run to come must hold where that law fails.
+        """
+        return np.maximum(self.believed(threshold), np.sort(self.counted(0, 0.5)))
+
 
 def _evidence(
     distances: NDArray[np.integer], levels: NDArray[np.integer], decision: Decision, hours: float,
@@ -287,11 +294,11 @@ def calibrate(
         threshold = int(min(np.ceil(max(reached**2, _BEYOND * highest, 256)), _MOST))
     alarms = evidence.trace.alarms(threshold)
     by_count = supported and alarms >= _ENOUGH
-    rates = evidence.counted(alarms, 0.5) if by_count else evidence.believed(threshold)
+    rates = evidence.counted(alarms, 0.5) if by_count else evidence.foreseen(threshold)
     least = evidence.counted(alarms, 0.0) if by_count else evidence.extrapolated(threshold)
     low = float(np.quantile(least, 1 - CONFIDENCE))
     promised = evidence.bound(alarms)
-    high = promised if supported else float(np.quantile(rates, CONFIDENCE))
+    high = promised if supported else float(np.quantile(evidence.believed(threshold), CONFIDENCE))
     kept = np.quantile(rates, (np.arange(_KEPT_RATES) + 0.5) / _KEPT_RATES)
     return Calibration(
         budget, threshold, hours, alarms, promised, supported, "ranks" if supported else "tail", low, high,

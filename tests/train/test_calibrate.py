@@ -67,6 +67,7 @@ def test_nothing_is_promised_far_beyond_the_data() -> None:
     assert week.threshold == year.threshold
     assert year.high == pytest.approx(year.promised / 7, rel=0.1)
     assert "not 1/year" in year.statement
+    assert year.expected(1.0) == (0, 2)  # Jeffreys' posterior after no alarm in an hour, whatever the tail
 
 
 def test_a_stricter_budget_never_lowers_the_threshold() -> None:
