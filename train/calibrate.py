@@ -49,9 +49,10 @@ class Calibration:
     alarms of that data at the threshold; promised: false alarms an hour that counting them supports at 95 %
     confidence, whatever the tail; supported: whether that keeps the budget; basis: "ranks", or "tail" where the
     threshold lies beyond the data; low, high: ends of the interval of the false alarms an hour of further normal
-    running, at 90 % confidence, if the tail goes on as it began; needed: hours of normal data without a false alarm that would support the
-    budget; highest: level of the held-out data, squared distance; rates: equally likely false alarms an hour, lowest
-    first, whatever the tail; alarms_together: how many alarms one disturbance brings, on average.
+    running, at 90 % confidence, if the tail goes on as it began; needed: hours of normal data without a false alarm
+    that would support the budget; highest: level of the held-out data, squared distance; rates: equally likely false
+    alarms an hour, lowest first, whatever the tail; alarms_together: how many alarms one disturbance brings, on
+    average.
     """
 
     budget: Budget

@@ -15,6 +15,7 @@ import numpy as np
 
 from offbeat.device.modelfile import parse
 from offbeat.train.pipeline import Pipeline
+from offbeat.train.profile.instructions import Kinds
 from offbeat.train.resources import folder
 
 from .ours import families
@@ -34,7 +35,7 @@ class _Counted:
 
     def __init__(self, module: Any) -> None:
         self._module = module
-        self.instructions = 0
+        self.kinds = Kinds()
 
     def function(self, name: str) -> Callable[..., int | None]:
         """One of the functions; arrays that it writes to get what it wrote."""
@@ -50,7 +51,7 @@ class _Counted:
                 given.append(buffer)
                 buffers.append((argument, buffer, kind))
             result = self._module.call(name, *given)
-            self.instructions += self._module.instructions
+            self.kinds.add(self._module.kinds)
             for argument, buffer, kind in buffers:
                 if isinstance(argument, array):
                     argument[:] = array(kind, buffer.array().tolist())
@@ -79,12 +80,13 @@ def row(core: str) -> Row:
             setattr(owner, name, counted.function(name))
         working = detector.Detector(model)
         for window, score in zip(data().test, expected.tolist(), strict=True):
-            counted.instructions = 0
+            counted.kinds = Kinds()
             found = working.measure(array("h", window.ravel().tolist()), 0, len(window))
             if found != score:
                 return Row(WORK, _WHO, core, failure=f"scores {found} where NumPy finds {score}")
-            counts.append(counted.instructions)
+            counts.append(counted.kinds)
     finally:
         for (owner, name), function in zip(replaced, kept, strict=True):
             setattr(owner, name, function)
-    return Row(WORK, _WHO, core, max(counts), compiler="mpy-cross", note="viper functions only")
+    most = max(counts, key=lambda kinds: kinds.instructions)
+    return Row(WORK, _WHO, core, most.instructions, compiler="mpy-cross", note="viper functions only", kinds=most)

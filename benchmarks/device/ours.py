@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib.util import find_spec
 
@@ -12,10 +12,11 @@ from offbeat.train.families import Family
 from offbeat.train.families.forest import Forest
 from offbeat.train.profile import MCUS, Emulator, Firmware, Mcu, build_firmware, build_program, compiler, measure
 from offbeat.train.profile.firmware import inputs_of
+from offbeat.train.profile.instructions import Kinds
 
 from . import forest_code
-from .build import PLAIN_M4
-from .rows import OURS, OURS_PLAIN, Row
+from .build import PLAIN_M4, compile_with, compilers
+from .rows import OURS, OURS_PAIR, OURS_PLAIN, Row
 from .svm_code import VECTORS
 from .workloads import data, fitted, model_file, spectrum_model
 
@@ -50,36 +51,54 @@ def _mcus(name: str) -> list[tuple[str, Mcu]]:
     return [(OURS, MCUS[name]), *plain]
 
 
-def _bytes_of(firmware: Firmware, counted: Counter[str]) -> int:
-    return sum(function.size for function in firmware.functions if counted.get(function.name))
+def _bytes_of(firmware: Firmware, called: Collection[str]) -> int:
+    return sum(function.size for function in firmware.functions if function.name in called)
 
 
-def _alone(model: bytes, firmware: Firmware) -> Counter[str]:
+def _all(functions: Mapping[str, Kinds]) -> Kinds:
+    whole = Kinds()
+    for kinds in functions.values():
+        whole.add(kinds)
+    return whole
+
+
+def _alone(model: bytes, firmware: Firmware) -> dict[str, Kinds]:
     """Instructions by function of the family's score, of the test window that takes the most."""
     emulator, known = Emulator(firmware), data()
     emulator.call("driver_init")
-    found: list[Counter[str]] = []
+    found: list[dict[str, Kinds]] = []
     for window in known.test:
         emulator.write("driver_frames", window)
         emulator.call("driver_features")
         emulator.take_count()
         emulator.call("driver_score")
         functions = emulator.take_count().functions
-        found.append(Counter({name: times for name, times in functions.items() if name not in _AROUND}))
-    return max(found, key=Counter.total)
+        found.append({name: kinds for name, kinds in functions.items() if name not in _AROUND})
+    return max(found, key=lambda functions: _all(functions).instructions)
 
 
 def _of_model(work: str, who: str, core: str, model: bytes, firmware: Firmware) -> list[Row]:
     """The family alone and, of the two that the levels name, the window with it."""
     parsed, found = parse(model), []
     alone = _alone(model, firmware)
-    size = _bytes_of(firmware, alone) + len(parsed.parameters)
-    found.append(Row(work, who, core, alone.total(), size, None, compiler()))
+    size, kinds = _bytes_of(firmware, alone) + len(parsed.parameters), _all(alone)
+    found.append(Row(work, who, core, kinds.instructions, size, None, compiler(), kinds=kinds))
     if work in ("gaussian", "autoencoder", "k-means 8 x 24"):
-        whole = measure(model, firmware, data().test)
-        flash, ram = whole.flash + whole.helpers, whole.ram + whole.stack
-        found.append(Row(f"window, {work}", who, core, whole.largest.total, flash, ram, compiler()))
+        found.append(_window(work, who, core, model, firmware))
     return found
+
+
+def _window(work: str, who: str, core: str, model: bytes, firmware: Firmware) -> Row:
+    whole = measure(model, firmware, data().test)
+    flash, ram, largest = whole.flash + whole.helpers, whole.ram + whole.stack, whole.largest
+    return Row(f"window, {work}", who, core, largest.total, flash, ram, compiler(), kinds=largest.kinds)
+
+
+def _pair(work: str, core: str, model: bytes) -> Row:
+    """The same window as one pair of files, with only the code that the model needs."""
+    files = inputs_of(model, single_file=True)
+    files.pop("layout.ld")
+    return _window(work, OURS_PAIR, core, model, build_program(files, MCUS[core], _ENTRIES))
 
 
 def _inline(model: bytes, family: Forest, core: str) -> Row:
@@ -91,11 +110,15 @@ def _inline(model: bytes, family: Forest, core: str) -> Row:
 
     files = inputs_of(model)
     files["offbeat_forest.c"] = inlined(files["offbeat_forest.c"], family)
-    files.pop("layout.ld", None)
-    firmware = build_program(files, MCUS[core], _ENTRIES)
-    measure(model, firmware, data().test)
-    alone = _alone(model, firmware)
-    return Row(work, name, core, alone.total(), _bytes_of(firmware, alone), None, compiler())
+    files.pop("layout.ld")
+    rows = []
+    for tool in compilers():
+        firmware = compile_with(tool, files, core, _ENTRIES)
+        measure(model, firmware, data().test)
+        alone = _alone(model, firmware)
+        kinds = _all(alone)
+        rows.append(Row(work, name, core, kinds.instructions, _bytes_of(firmware, alone), None, tool, kinds=kinds))
+    return min(rows, key=lambda row: row.instructions)
 
 
 def _spectrum(who: str, core: str, mcu: Mcu) -> Row:
@@ -124,6 +147,8 @@ def rows(core: str, report: Callable[[str], None]) -> list[Row]:
             found += _of_model(work, name, core, model, build_firmware(model, mcu))
         if isinstance(family, Forest):
             found.append(_inline(model, family, core))
+        if work in ("gaussian", "autoencoder"):
+            found.append(_pair(work, core, model))
     return found + [_spectrum(who, core, mcu) for who, mcu in _mcus(core)]
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["OURS", "OURS_PLAIN", "Row"]
+from offbeat.train.profile.instructions import Kinds
+
+__all__ = ["OURS", "OURS_PAIR", "OURS_PLAIN", "Row"]
 
 OURS = "offbeat"
 OURS_PLAIN = "offbeat, plain C"
+OURS_PAIR = "offbeat, one pair of files"
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Row:
 
     instructions: of the test window that took the most; flash: bytes of code, constants and the compiler's library that
     they call, None where it is not told apart; ram: bytes of variables, buffers and deepest stack, without the samples;
-    failure: why there are no numbers.
+    kinds: the instructions by kind, where they were told apart; failure: why there are no numbers.
     """
 
     work: str
@@ -28,3 +31,4 @@ class Row:
     compiler: str = ""
     failure: str = ""
     note: str = ""
+    kinds: Kinds | None = None

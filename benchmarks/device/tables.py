@@ -21,7 +21,8 @@ runs both over the same windows in an emulator and counts the instructions. Noth
 and constants, with the compiler's own library as far as it is called. RAM: variables, buffers and the deepest stack,
 without the ring of samples, which any firmware has. Of {tested} test windows the one that takes the most counts.
 
-**On what.** {emulator}; offbeat compiled by {compiler} `-O2`, the others by that and by {gcc}, and the better of both counts
+**On what.** {emulator}; offbeat compiled by {compiler} `-O2`, the others and offbeat's forest as code by that and by {gcc}, and the better
+of both counts
 (m2cgen's one-class SVM, slow to run: by the last one only).
 The Cortex-M4 has its floating-point unit, used by whoever computes in floats; on the M0 and M3 floats are the
 compiler's library.
@@ -89,6 +90,25 @@ def _level(result: Result) -> str:
     )
 
 
+def _kinds(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        "## Instructions by kind",
+        "",
+        "What offbeat's own numbers above are made of. Products: multiplications, dual and long ones among them. Others:",
+        "additions, shifts, packing, comparisons, branches.",
+        "",
+        "| work | contender | core | loads | stores | products | others |",
+        "|---|---|---|--:|--:|--:|--:|",
+    ]
+    for row in (row for row in rows if row.kinds is not None):
+        kinds = row.kinds
+        lines.append(
+            f"| {row.work} | {row.contender} | {row.core} | {kinds.load:,} | {kinds.store:,} |"
+            f" {kinds.multiply + kinds.long_multiply:,} | {kinds.plain + kinds.divide:,} |"
+        )
+    return [*lines, ""]
+
+
 def document(rows: Sequence[Row], versions: Sequence[str], absent: Sequence[str], tested: int, vectors: int) -> str:
     """The whole page. absent: which peers there are no rows of, and why; tested: windows; vectors: of the prototypes."""
     held = results(rows)
@@ -111,4 +131,5 @@ def document(rows: Sequence[Row], versions: Sequence[str], absent: Sequence[str]
     lines += ["", "![Instructions of each contender, by work and core](results-device.png)", "", "## Side by side", ""]
     for work in dict.fromkeys(row.work for row in rows):
         lines += _work(work, [row for row in rows if row.work == work])
+    lines += _kinds(rows)
     return "\n".join(lines).rstrip() + "\n"

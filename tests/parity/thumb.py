@@ -22,7 +22,7 @@ import struct
 import subprocess
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from offbeat.train.profile.instructions import Kinds, kinds_of
 from tests.parity.mpyfile import CodeKind, MpyFile, RawCode, module_globals, read_mpy
 from tests.parity.runtime import HELPERS, SINGLETONS, WORD, Buffer, Runtime
 
@@ -70,7 +71,6 @@ class Core:
     return_stub: bytes
     call_stub: bytes  # jumps to scratch
     code_bit: int  # set in an address that is jumped to
-    is_long: Callable[[int], bool]  # whether an instruction that starts with these 16 bits has 32
 
 
 def _thumb_core(model: int) -> Core:
@@ -87,7 +87,6 @@ def _thumb_core(model: int) -> Core:
         return_stub=struct.pack("<HH", 0x4770, 0xBF00),  # bx lr
         call_stub=struct.pack("<HH", 0x4760, 0xBF00),  # bx r12
         code_bit=1,
-        is_long=lambda half: half >> 11 >= 0b11101,
     )
 
 
@@ -104,7 +103,6 @@ def _riscv_core(model: int) -> Core:
         return_stub=struct.pack("<HH", 0x8082, 0x0001),  # c.jr ra
         call_stub=struct.pack("<HH", 0x8282, 0x0001),  # c.jr t0
         code_bit=0,
-        is_long=lambda half: half & 3 == 3,
     )
 
 
@@ -139,6 +137,7 @@ class ThumbModule:
         self._core = ARCHITECTURES[architecture]
         self._failure: BaseException | None = None
         self._block_lengths: dict[tuple[int, int], int] = {}
+        self._blocks: Counter[tuple[int, int]] = Counter()
         self._next_page = BUFFERS
         self._free_pages: dict[int, list[int]] = {}
         file = _compile(Path(source), architecture)
@@ -155,6 +154,14 @@ class ThumbModule:
     @property
     def functions(self) -> list[str]:
         return list(self._entries)
+
+    @property
+    def kinds(self) -> Kinds:
+        """The last call's instructions by kind, without branches taken."""
+        found = Kinds()
+        for (address, size), times in self._blocks.items():
+            found.add(self._kinds_at(address, size), times)
+        return found
 
     def buffer(self, array: np.ndarray) -> Buffer:
         """A copy of an array of integers of 8, 16 or 32 bits; it lives as long as the Buffer is held."""
@@ -180,6 +187,7 @@ class ThumbModule:
         self._runtime.start_call()
         self._enter(name, [self._runtime.argument(argument) for argument in arguments])
         self.instructions = 0
+        self._blocks.clear()
         self._failure = None
         try:
             self._emulator.emu_start(self._entries[name] | self._core.code_bit, HALT)
@@ -277,19 +285,17 @@ class ThumbModule:
         self._emulator.emu_stop()
 
     def _on_block(self, emulator: Any, address: int, size: int, data: Any) -> None:
-        length = self._block_lengths.get((address, size))
+        key = (address, size)
+        length = self._block_lengths.get(key)
         if length is None:
-            length = self._block_lengths[address, size] = self._block_length(address - CODE, size)
+            length = self._block_lengths[key] = self._kinds_at(address, size).instructions
+        self._blocks[key] += 1
         self.instructions += length
         if self.instructions > self.instruction_limit:
             self._fail(CoreFaultError(f"no end after {self.instruction_limit} instructions in {self._place()}"))
 
-    def _block_length(self, at: int, size: int) -> int:
-        end, length = at + size, 0
-        while at < end:
-            at += 4 if self._core.is_long(int.from_bytes(self._code[at : at + 2], "little")) else 2
-            length += 1
-        return length
+    def _kinds_at(self, address: int, size: int) -> Kinds:
+        return kinds_of(bytes(self._code[address - CODE : address - CODE + size]), self._core.code_bit == 1)
 
     def _on_stub(self, emulator: Any, address: int, size: int, data: Any) -> None:
         name = HELPERS[(address - STUBS) // 4]

@@ -45,13 +45,22 @@ def emulator() -> str:
 
 @dataclass
 class Count:
-    """What calls executed. instructions: how many; kinds: the same by kind; functions: the same by function; stack:
+    """What calls executed. kinds: instructions by kind; functions: the same by function, without branches taken; stack:
     bytes of the deepest call, without the driver's own."""
 
-    instructions: int = 0
     kinds: Kinds = field(default_factory=Kinds)
-    functions: Counter[str] = field(default_factory=Counter)
+    functions: dict[str, Kinds] = field(default_factory=dict)
     stack: int = 0
+
+    @property
+    def instructions(self) -> int:
+        """How many in all."""
+        return self.kinds.instructions
+
+    @property
+    def by_function(self) -> Counter[str]:
+        """How many of each function."""
+        return Counter({name: kinds.instructions for name, kinds in self.functions.items()})
 
 
 class Emulator:
@@ -133,9 +142,8 @@ class Emulator:
         names = self._names()
         for (address, size), times in self._blocks.items():
             kinds = self._kinds(address, size)
-            count.instructions += kinds.instructions * times
             count.kinds.add(kinds, times)
-            count.functions[names(address)] += kinds.instructions * times
+            count.functions.setdefault(names(address), Kinds()).add(kinds, times)
         count.kinds.taken = self._taken
         self._blocks, self._taken, self._lowest = {}, 0, 0
         self._seen.clear()

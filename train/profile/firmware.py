@@ -102,9 +102,12 @@ def compiler() -> str:
         raise
 
 
-def inputs_of(model: bytes) -> dict[str, str]:
-    """The files that are compiled for a model, by name: what the export to C writes, and the driver around it."""
-    exported = c.files(model).items()
+def inputs_of(model: bytes, single_file: bool = False) -> dict[str, str]:
+    """The files that are compiled for a model, by name: what the export to C writes, and the driver around it.
+
+    single_file: as one pair model.c and model.h with only the code that the model needs.
+    """
+    exported = c.files(model, single_file=single_file).items()
     files = {name: str(text) for name, text in exported if name.endswith((".c", ".h")) and name != "example.c"}
     templates = folder("train") / "templates"
     files["driver.c"] = (templates / "profile_driver.c").read_text(encoding="utf-8")

@@ -199,4 +199,4 @@ def _of_window(features: Count, model: Count) -> Instructions:
     kinds = Kinds()
     kinds.add(features.kinds)
     kinds.add(model.kinds)
-    return Instructions(features.instructions, model.instructions, kinds, features.functions + model.functions)
+    return Instructions(features.instructions, model.instructions, kinds, features.by_function + model.by_function)

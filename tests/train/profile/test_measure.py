@@ -90,7 +90,7 @@ def test_blocks_count_what_single_steps_count(core: str) -> None:
     count = emulator.take_count()
     assert steps <= count.instructions <= steps + 4 * skipped
     assert core == "cortex-m3" or (skipped == 0 and count.instructions == steps)
-    assert sum(count.functions.values()) == count.instructions == count.kinds.instructions
+    assert count.by_function.total() == count.instructions == count.kinds.instructions
 
 
 @needs_toolchain
