@@ -10,7 +10,10 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-__all__ = ["Conditional", "Item", "Node", "items_of", "mapped", "renamed", "resolved", "split", "text_of", "words"]
+__all__ = [
+    "Conditional", "Item", "Node",
+    "items_of", "mapped", "openings", "renamed", "resolved", "split", "text_of", "words",
+]  # fmt: skip
 
 _TOKEN = re.compile(
     r"""(?P<comment>/\*.*?\*/|//[^\n]*)
@@ -97,6 +100,15 @@ def items_of(nodes: Iterable[Node]) -> Iterator[Item]:
         else:
             for _, inner in node.branches:
                 yield from items_of(inner)
+
+
+def openings(nodes: Iterable[Node]) -> Iterator[str]:
+    """The lines that begin the branches of all conditionals, those within others included."""
+    for node in nodes:
+        if isinstance(node, Conditional):
+            for opening, inner in node.branches:
+                yield opening
+                yield from openings(inner)
 
 
 def text_of(nodes: Iterable[Node]) -> str:

@@ -14,7 +14,7 @@ from offbeat.device.modelfile import Model
 from offbeat.train.errors import InputError
 from offbeat.train.features import KINDS
 
-from .csource import Item, Node, items_of, mapped, renamed, resolved, split, text_of, words
+from .csource import Item, Node, items_of, mapped, openings, renamed, resolved, split, text_of, words
 
 __all__ = ["INLINE", "checked_prefix", "joined", "lacking", "prefixed"]
 
@@ -228,7 +228,8 @@ def joined(runtime: Mapping[str, str], model: tuple[str, str], lacks: Mapping[st
     inner = {each for part in sources for each in part.objects()}
     interface = (_names(public.nodes) | _names(split(_without_guard(header)))) - inner
     parts = _apart([_without_includes(part) for part in (*sources, data)], public)
-    reached = _reached(parts, interface | _names(parts[-1].nodes))
+    asked = {word for part in parts for line in openings(part.nodes) for word in words(line)}
+    reached = _reached(parts, interface | _names(parts[-1].nodes) | asked)
     linked = interface | {
         name for part in parts for item in items_of(part.nodes) if item.kind == "assembler" for name in item.names
     }

@@ -124,6 +124,16 @@ def test_no_compiler_warns(compiler: str, optimization: str, tmp_path: Path) -> 
     assert run_program(program).stdout == "OK: 3 of 3 golden windows as the trainer found them\n"
 
 
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_what_chooses_a_fast_path_is_not_lost(family: str) -> None:
+    asked = re.compile(r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b(.*)", re.MULTILINE)
+    given = re.compile(r"^\s*#\s*define\s+(\w+)", re.MULTILINE)
+    model = make_case(family, 128, 3, 4).data
+    runtime, pair = ("\n".join(map(str, c.files(model, single_file=each).values())) for each in (False, True))
+    choosing = {name for line in asked.findall(pair) for name in re.findall(r"\w+", line)}
+    assert choosing & set(given.findall(runtime)) <= set(given.findall(pair))
+
+
 def test_there_are_two_files_to_take_and_nothing_else_is_visible(tmp_path: Path) -> None:
     made = exported(with_golden(make_case("pca", 64, 2, 7)), tmp_path, single_file=True)
     assert {path.name for path in made.iterdir()} == {LISTING, "model.c", "model.h", "example.c", "README.md"}
