@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from .export.c import arrays
 from .report import report_html
 from .training import Training
 
-__all__ = ["Written", "write_model_directory"]
+__all__ = ["Written", "require_place", "write_model_directory"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,17 @@ def _golden(training: Training) -> str:
     return json.dumps({"model": pipeline.model.identity, "features": pipeline.names, "vectors": vectors}) + "\n"
 
 
+def require_place(directory: Path) -> None:
+    """Raises InputError where a directory cannot be made or written to: better before training than after."""
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file; name a directory for the model with -o")
+    there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InputError(f"{directory}: {there} is a file; name another directory for the model with -o")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{directory}: {there} cannot be written to; name another directory for the model with -o")
+
+
 def write_model_directory(
     training: Training, directory: Path, progress: Callable[[str, float], None] = lambda stage, share: None
 ) -> Written:
@@ -48,8 +60,7 @@ def write_model_directory(
     The files are made in a temporary neighbour; only when all are whole do they take their places, so that a
     crash leaves the old model or the new one. Raises InputError where the directory cannot be one.
     """
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file; name a directory for the model with -o")
+    require_place(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     scored = score_stretches(training.pipeline, training.windows.stretches)
     if training.validation is not None:

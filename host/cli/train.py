@@ -71,7 +71,7 @@ def command(
     """
     from offbeat.train.budget import parse_budget
     from offbeat.train.families import FAMILIES
-    from offbeat.train.modeldir import write_model_directory
+    from offbeat.train.modeldir import require_place, write_model_directory
     from offbeat.train.training import Options, train
 
     if family != "auto" and family not in FAMILIES:
@@ -81,6 +81,7 @@ def command(
         features=features, seed=seed, name=name, limits=_limits(board, flash, ram, latency), workers=jobs,
         distill=distill, choose_by=choose_by,
     )  # fmt: skip
+    require_place(out)
     readers = open_all(
         recordings, rate=rate, channels=channels, label_column=label_column, scale=scale, allow_gaps=allow_gaps
     )

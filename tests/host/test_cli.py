@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -10,26 +11,41 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from offbeat.host.cli import COMMANDS
+from offbeat.host.cli import COMMANDS, main
 from offbeat.train.simulate import SimulatedStream, write_csv
+from tests.train.quick import try_only
 
 OFFBEAT = [sys.executable, "-c", "from offbeat.host.cli import main; main()"]
 
 
-def run(*words: object, **settings: object) -> subprocess.CompletedProcess[str]:
+def run_process(*words: object, **settings: object) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, as users have it."""
     return subprocess.run(
         [*OFFBEAT, *map(str, words)], capture_output=True, text=True, timeout=120, check=False, **settings
     )
 
 
-def refused(*words: object, says: str, **settings: object) -> None:
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which saves its start: what no command expects comes up as it is."""
+    output, errors, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+        patch.setattr(sys, "argv", ["offbeat", *map(str, words)])
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return subprocess.CompletedProcess(words, code, output.getvalue(), errors.getvalue())
+
+
+def refused(*words: object, says: str) -> None:
     """Exit code 2, one sentence on standard error, no traceback."""
-    found = run(*words, **settings)
+    found = run(*words)
     assert found.returncode == 2, found.stdout + found.stderr
     assert "Traceback" not in found.stderr
     assert says in " ".join(found.stderr.split()), found.stderr
@@ -78,7 +94,8 @@ def test_train_writes_the_whole_directory(model: Path) -> None:
     assert "support at best" in (model / "card.md").read_text()
 
 
-def test_train_prints_a_table(tmp_path: Path) -> None:
+def test_train_prints_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try_only(monkeypatch, "gaussian", "kmeans")
     write_csv(SimulatedStream(seed=1), tmp_path / "short.csv", seconds=15)
     found = run("train", tmp_path / "short.csv", "-o", tmp_path / "m", "--features", "motion")
     assert found.returncode == 0
@@ -135,6 +152,13 @@ def test_the_command_line_starts_without_the_trainer() -> None:
     assert "offbeat.host.cli.train" in loaded and not {"sklearn", "scipy", "pandas", "matplotlib"} & set(loaded)
 
 
+def test_as_a_process(tmp_path: Path) -> None:
+    found = run_process("train", tmp_path / "none.csv", "-o", tmp_path / "m")
+    assert (found.returncode, found.stdout, found.stderr.count("\n")) == (2, "", 1)
+    assert found.stderr.startswith("offbeat: ") and "no such recording" in found.stderr
+    assert run_process("--version").stdout.startswith("offbeat ")
+
+
 def test_bad_usage(normal: Path, model: Path, tmp_path: Path) -> None:
     refused("train", tmp_path / "none.csv", "-o", tmp_path / "m", says="no such recording")
     refused("train", normal, "-o", tmp_path / "m", "--channels", "x,q", says="no column 'q'")
@@ -147,6 +171,7 @@ def test_bad_usage(normal: Path, model: Path, tmp_path: Path) -> None:
     refused("train", normal, "-o", tmp_path / "m", "--hop", 0, says="--hop 0 is out of range")
     refused("train", normal, "-o", tmp_path / "m", "--votes", "5/3", says="--votes")
     refused("train", normal, "-o", normal, says="is a file")
+    refused("train", normal, "-o", normal / "m" / "n", says="is a file")
     refused("evaluate", tmp_path, normal, says="no such model file")
     refused("export", model, "--to", "cobol", "-o", tmp_path / "x", says="--to cobol is unknown")
     refused("simulate", tmp_path / "s.csv", "--fault", "gremlins@3", says="no fault 'gremlins'")
@@ -187,7 +212,7 @@ def test_full_disk_leaves_the_old_model(model: Path, normal: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    found = run("train", normal, "-o", model, "--seed", 5, "--family", "gaussian", preexec_fn=limit)
+    found = run_process("train", normal, "-o", model, "--seed", 5, "--family", "gaussian", preexec_fn=limit)
     assert found.returncode == 2 and "Traceback" not in found.stderr
     assert (model / "model.beat").read_bytes() == before
     assert not [path for path in model.parent.iterdir() if path.name.startswith(".model")]
