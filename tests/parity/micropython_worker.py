@@ -12,9 +12,10 @@ import sys
 from array import array
 
 from offbeat import app as app_module
-from offbeat import commands, features, kernels, lines, link, modelfile, tables
+from offbeat import commands, features, kernels, lines, link, modelfile, outputs, tables
 from offbeat.detector import Detector, Ring
 from offbeat.journal import open_journal
+from offbeat.sensors import Source
 
 
 def items(data):
@@ -185,15 +186,18 @@ class Clock:
         return ((ticks - before + 0x20000000) & 0x3FFFFFFF) - 0x20000000
 
 
-class MadeUp:
-    """A source of noise, now and then louder; `available` frames are there to be taken."""
+class MadeUp(Source):
+    """A source of noise, now and then louder; `available` frames are there to be taken. Of `shown` frames that a test
+    wants to be seen the next ones are taken first: (counts, flags, frames lost before it) each."""
 
     def __init__(self, channels, rate_millihertz, loud_every=0):
+        Source.__init__(self, rate_millihertz)
         self.channels = tuple(f"c{i}" for i in range(channels))
         self.units = ("g",) * channels
         self.scales = ("0.001",) * channels
+        self.limits = ((-2048, 2047),) * channels
         self.sensor = "made up"
-        self.rate_millihertz = rate_millihertz
+        self.shown = []
         self.available = 0
         self.taken = 0
         self._loud_every = loud_every
@@ -204,6 +208,13 @@ class MadeUp:
             return False
         self.available -= 1
         self.taken += 1
+        if self.shown:
+            counts, flags, lost = self.shown.pop(0)
+            self.flags |= flags
+            self.lost += lost
+            for i in range(len(frame)):
+                frame[i] = counts[i]
+            return True
         loud = self._loud_every and (self.taken // self._loud_every) & 1
         for i in range(len(frame)):
             self._state = (self._state * 8121 + 28411) % 134456  # Press et al., Numerical Recipes: a small generator
@@ -211,17 +222,38 @@ class MadeUp:
         return True
 
 
+class Pin:
+    """As machine.Pin; `levels` are those it has had."""
+
+    def __init__(self):
+        self.levels = []
+
+    def value(self, level):
+        self.levels.append(level)
+
+
 class Board:
     """The App under test, its source, clock and output."""
 
-    def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None):
-        self.clock = app_module.time = commands.time = Clock()
+    def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None, watchdog=0, alarm_level=None, **more):
+        self.clock = app_module.time = commands.time = outputs.time = Clock()
         self.source = MadeUp(channels, rate_millihertz)
         self.output = Collected()
         parsed = modelfile.parse(model) if model else None
         kept = open_journal(journal, "0001", "made up") if journal else None
-        self.app = app_module.App(self.source, parsed, self.output.write, "test board", "0001", journal=kept)
+        self.pin = Pin()
+        pin = None if alarm_level is None else outputs.AlarmPin(self.pin, alarm_level)
+        self.app = app_module.App(
+            self.source, parsed, self.output.write, "test board", "0001", journal=kept, alarm_pin=pin, **more
+        )
+        self.fed = 0
+        if watchdog:
+            self.app.guard(outputs.Watchdog(self, watchdog))
         self.app.start()
+
+    def feed(self):
+        """As machine.WDT."""
+        self.fed += 1
 
 
 board = None
@@ -239,6 +271,18 @@ def feed(data):
     for byte in data:
         board.app.listener.feed(byte)
     return board.output.take()
+
+
+def show(data):
+    """Frames to be seen next, JSON [[counts], flags, lost] each."""
+    board.source.shown += json.loads(data)
+    return b""
+
+
+def set_flags(data):
+    """Flags of the source, without a frame."""
+    (board.source.flags,) = struct.unpack("<I", data)
+    return b""
 
 
 def step(data):
@@ -260,9 +304,14 @@ def state(_):
     return json.dumps({
         "bad": app.listener.bad,
         "windows": app.windows,
-        "mode": app._mode_name().decode(),
+        "mode": app.mode_name().decode(),
         "taken": app.sampler.taken,
     })  # fmt: skip
+
+
+def wiring(_):
+    """What the alarm pin and the watchdog have seen."""
+    return json.dumps({"levels": board.pin.levels, "fed": board.fed})
 
 
 class Counted:
@@ -286,7 +335,7 @@ def soak(data):
     """
     import time
 
-    app_module.time = commands.time = time
+    app_module.time = commands.time = outputs.time = time
     model, about = items(data)
     about = json.loads(about)
     source = MadeUp(about["channels"], about["rate_millihertz"], about["loud_every"])
@@ -333,8 +382,11 @@ REQUESTS = {
     "app": make_app,
     "feed": feed,
     "step": step,
+    "show": show,
+    "set_flags": set_flags,
     "advance": advance,
     "state": state,
+    "wiring": wiring,
     "soak": soak,
 }
 

@@ -36,7 +36,7 @@ except ImportError:  # CPython
 LOST = 1  # frames are missing before the next one
 BUS = 2  # a transfer failed
 RESTARTED = 4  # the chip had been reset, and was configured again
-LATE = 8  # a frame was taken more than a quarter of its period late
+LATE = 8  # a frame was taken so late that its window is unfit, see quality.late()
 
 COUNTER = const(0x3FFFFFFF)  # counters stay small integers on a 32-bit board
 
