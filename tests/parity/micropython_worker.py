@@ -190,7 +190,7 @@ class MadeUp(Source):
     """A source of noise, now and then louder; `available` frames are there to be taken. Of `shown` frames that a test
     wants to be seen the next ones are taken first: (counts, flags, frames lost before it) each."""
 
-    def __init__(self, channels, rate_millihertz, loud_every=0):
+    def __init__(self, channels, rate_millihertz, loud_every=0, spoilt_every=0):
         Source.__init__(self, rate_millihertz)
         self.channels = tuple(f"c{i}" for i in range(channels))
         self.units = ("g",) * channels
@@ -201,6 +201,7 @@ class MadeUp(Source):
         self.available = 0
         self.taken = 0
         self._loud_every = loud_every
+        self._spoilt_every = spoilt_every
         self._state = 1
 
     def read_into(self, frame):
@@ -215,10 +216,25 @@ class MadeUp(Source):
             for i in range(len(frame)):
                 frame[i] = counts[i]
             return True
+        if self._spoilt_every and self._spoil(frame):
+            return True
         loud = self._loud_every and (self.taken // self._loud_every) & 1
         for i in range(len(frame)):
             self._state = (self._state * 8121 + 28411) % 134456  # Press et al., Numerical Recipes: a small generator
             frame[i] = (self._state & 0x7FF) - 1024 if loud else (self._state & 0x3F) - 32
+        return True
+
+
+    def _spoil(self, frame):
+        """Lose samples, fail or come late now and then; True where the channels stand still, at an end or elsewhere."""
+        turn, at = self.taken // self._spoilt_every, self.taken % self._spoilt_every
+        if at == 0:
+            self.flags |= 1 << turn % 4
+            self.lost += 1
+        if turn & 1 or at > 50:
+            return False
+        for i in range(len(frame)):
+            frame[i] = 2047 if turn & 2 else 5
         return True
 
 
@@ -320,15 +336,28 @@ class Counted:
     def __init__(self):
         self.lines = 0
         self.alarms = 0
+        self.health = 0
+        self.fed = 0
+
+    def feed(self):
+        self.fed += 1
 
     def write(self, buffer, length):
         self.lines += 1
         if buffer[1] == 65:  # ALARM
             self.alarms += 1
+        elif buffer[1] == 72:  # HEALTH
+            self.health += 1
+
+
+class CountedPin:
+    def value(self, level):
+        pass
 
 
 def soak(data):
-    """Windows through App.step without garbage collection: [model, JSON of windows, channels, loud_every, journal].
+    """Windows through App.step without garbage collection: [model, JSON of windows, channels, loud_every, spoilt_every,
+    journal], with evidence, alarm pin and watchdog, and a line of health each turn.
 
     Answers with the heap in use after each tenth of the windows, on the real clock. What a journal notes is thrown
     away instead of written, for that may allocate.
@@ -338,10 +367,15 @@ def soak(data):
     app_module.time = commands.time = outputs.time = time
     model, about = items(data)
     about = json.loads(about)
-    source = MadeUp(about["channels"], about["rate_millihertz"], about["loud_every"])
+    source = MadeUp(about["channels"], about["rate_millihertz"], about["loud_every"], about["spoilt_every"])
     output = Counted()
     journal = open_journal(about["journal"], "0001") if about["journal"] else None
-    app = app_module.App(source, modelfile.parse(model), output.write, "test board", "0001", journal=journal)
+    pin = outputs.AlarmPin(CountedPin())
+    app = app_module.App(
+        source, modelfile.parse(model), output.write, "test board", "0001", journal=journal, evidence=2, alarm_pin=pin,
+        heartbeat=0,
+    )  # fmt: skip
+    app.guard(outputs.Watchdog(output, 30000))
     app.start()
     noted = 0
 
@@ -364,7 +398,9 @@ def soak(data):
     gc.enable()
     return json.dumps({
         "in_use": list(in_use), "windows": app.windows, "lines": output.lines, "alarms": output.alarms,
-        "lost": app.ring.lost, "noted": noted, "summed": journal.minute.count if journal else 0,
+        "lost": app.ring.lost, "noted": noted, "reasons": list(app.reasons), "kept": len(app.evidence.kept()),
+        "raised": app.evidence.raised, "fed": output.fed, "health": output.health,
+        "summed": journal.minute.count if journal else 0,
     })  # fmt: skip
 
 
