@@ -357,7 +357,7 @@ class CountedPin:
 
 def soak(data):
     """Windows through App.step without garbage collection: [model, JSON of windows, channels, loud_every, spoilt_every,
-    journal], with evidence, alarm pin and watchdog, and a line of health each turn.
+    journal], with evidence, alarm pin and watchdog, and a line of health each tenth.
 
     Answers with the heap in use after each tenth of the windows, on the real clock. What a journal notes is thrown
     away instead of written, for that may allocate.
@@ -372,8 +372,7 @@ def soak(data):
     journal = open_journal(about["journal"], "0001") if about["journal"] else None
     pin = outputs.AlarmPin(CountedPin())
     app = app_module.App(
-        source, modelfile.parse(model), output.write, "test board", "0001", journal=journal, evidence=2, alarm_pin=pin,
-        heartbeat=0,
+        source, modelfile.parse(model), output.write, "test board", "0001", journal=journal, evidence=2, alarm_pin=pin
     )  # fmt: skip
     app.guard(outputs.Watchdog(output, 30000))
     app.start()
@@ -394,6 +393,7 @@ def soak(data):
     for i in range(11):
         while app.windows < i * tenth:
             app.step()
+        app.health(-1)
         in_use[i] = gc.mem_alloc()
     gc.enable()
     return json.dumps({
