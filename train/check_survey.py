@@ -69,7 +69,8 @@ class Survey:
             progress(share)
 
         was_normal = False
-        for windows, fault, whole, _, continues in window_blocks(WatchedReader(reader, see), self.window, self.hop):
+        blocks = window_blocks(WatchedReader(reader, see), self.window, self.hop)
+        for windows, fault, whole, _, continues, signs in blocks:
             normal = (fault == "") & whole
             before = np.concatenate([[was_normal and continues], normal[:-1]])
             self._runs += int((normal & ~before).sum())

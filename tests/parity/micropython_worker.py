@@ -14,6 +14,7 @@ from array import array
 from offbeat import app as app_module
 from offbeat import commands, features, kernels, lines, link, modelfile, outputs, tables
 from offbeat.detector import Detector, Ring
+from offbeat.examination import Examination
 from offbeat.journal import open_journal
 from offbeat.sensors import Source
 
@@ -68,6 +69,17 @@ def measure(data):
     scorer.explain(vector)
     parts = array("i", [scorer.contribution(vector, j) for j in range(count)])
     return found + struct.pack("<i", score) + bytes(parts)
+
+
+def examine(data):
+    """Of a ring of frames what is found in the windows that begin at some places: [model, limits and capacity, ring,
+    places]; a byte each."""
+    model, about, ring, places = items(data)
+    low, high, capacity = struct.unpack("<hhH", about)
+    model = modelfile.parse(model)
+    looking = Examination(model, ((low, high),) * model.channels)
+    ring = array("h", ring)
+    return bytes(looking.of(ring, first, capacity) & 255 for first in array("H", places))
 
 
 def run(data):
@@ -409,6 +421,7 @@ REQUESTS = {
     "load": load,
     "measure": measure,
     "run": run,
+    "examine": examine,
     "parse_models": parse_models,
     "parse_lines": parse_lines,
     "quote": quote,
