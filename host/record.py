@@ -152,6 +152,7 @@ def _about(hello: Hello, out: Path, label: str | None) -> Recording:
         scales=hello.scales,
         units=tuple("_".join(unit.split()) for unit in hello.units),
         sensor=hello.sensor,
+        limits=hello.limits,
     )
 
 

@@ -79,7 +79,7 @@ class WindowSet:
     places: NDArray[np.int64]
     seconds: float
     still: Mapping[int, int] = field(default_factory=dict)
-    quality: Quality = Quality(0, {}, ())
+    quality: Quality = field(default_factory=lambda: Quality(0, {}, ()))
 
     def select(self, columns: Sequence[int]) -> WindowSet:
         """The same windows with some of their features, and without their samples."""
@@ -244,13 +244,14 @@ def _judged(
     normal = [(stretch.fault == "") & stretch.whole for stretch, _ in found]
     total = sum(int(mask.sum()) for mask in normal)
     channels = found[0][1].still.shape[1]
-    still = sum((signs.still[mask].sum(axis=0) for (_, signs), mask in zip(found, normal, strict=True)), np.zeros(channels))
+    each = list(zip((signs for _, signs in found), normal, strict=True))
+    still = np.sum([signs.still[mask].sum(axis=0) for signs, mask in each], axis=0)
     resting: list[int] = []
     if must_move is None:
         watched = vibrating_channels(features, (), channels)
         resting = [channel for channel in resting_channels(still, total) if watched[channel]]
         must_move = vibrating_channels(features, resting, channels)
-    late = sum(int(signs.late[mask].sum()) for (_, signs), mask in zip(found, normal, strict=True))
+    late = sum(int(signs.late[mask].sum()) for signs, mask in each)
     uneven = 2 * late > total
     judged, unfit = [], dict.fromkeys((REASONS[reason] for reason in (JITTER, CLIPPED, STUCK)), 0)
     for (stretch, signs), mask in zip(found, normal, strict=True):

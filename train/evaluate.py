@@ -23,8 +23,8 @@ __all__ = ["Detection", "Evaluation", "Scored", "check_fits", "evaluate", "score
 
 @dataclass(frozen=True)
 class Scored:
-    """A stretch with its verdicts. scores: int32 [W], 0 where there is no verdict; alarm: bool [W]; ends: float64 [W], s
-    of the window's end; counted: bool [W], the windows that an evaluation counts, none without verdict among them."""
+    """A stretch with its verdicts. scores: int32 [W], 0 where there is no verdict; alarm: bool [W]; ends: float64 [W],
+    s of the window's end; counted: bool [W], the windows that an evaluation counts, none without verdict among them."""
 
     stretch: Stretch
     scores: Int32
@@ -35,8 +35,8 @@ class Scored:
 
 @dataclass(frozen=True)
 class Detection:
-    """One occurrence of a fault. start: s; delay: s from its start to the alarm, None where none came; no_verdict: why the
-    board gives no verdict on most of its windows (clipped, stuck or jitter), empty where it judges most."""
+    """One occurrence of a fault. start: s; delay: s from its start to the alarm, None where none came; no_verdict: why
+    the board gives no verdict on most of its windows (clipped, stuck or jitter), empty where it judges most."""
 
     path: str
     fault: str

@@ -112,8 +112,8 @@ class Quality:
         if self.left_out:
             each = ", ".join(f"{count} {_WORDS[reason]}" for reason, count in self.unfit.items() if count)
             found.append(
-                f"{self.left_out} of {self.windows} normal windows are left out ({each}): the board gives no verdict on "
-                "such windows either"
+                f"{self.left_out} of {self.windows} normal windows are left out ({each}): the board gives no verdict "
+                "on such windows either"
             )
         if self.uneven:
             found.append(

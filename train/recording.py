@@ -109,8 +109,8 @@ class RecordingReader:
     """A recording that is read in blocks; open_recording() makes it.
 
     path; channels: names; rate: Hz; sensor: its name or ""; units: "" where unknown; scales: unit per count of each
-    channel, 1.0 where a column holds counts of unknown worth; scale_origins: where each scale comes from; limits: lowest
-    and highest count of each channel's sensor, those of int16 where they are unknown;
+    channel, 1.0 where a column holds counts of unknown worth; scale_origins: where each scale comes from; limits:
+    lowest and highest count of each channel's sensor, those of int16 where they are unknown;
     has_labels; suspects: channels that nobody chose, and that look like labels by name and values. All are known before
     the bulk is read.
     """
@@ -134,7 +134,7 @@ class RecordingReader:
         times = self._look()
         self.scales = self._scale.scales
         self.scale_origins = self._scale.origins
-        self.limits = tuple(self._limits_of(name, scale) for name, scale in zip(self.channels, self.scales, strict=True))
+        self.limits = tuple(map(self._limits_of, self.channels, self.scales))
         pace = measure_pace(self.path, self._time, times)
         self.rate = settle_rate(self.path, self._time, pace, header.rate, options["rate"])
 

@@ -152,8 +152,8 @@ class CsvSource:
             found = stated_limits(text)
             if found is None:
                 raise InputError(
-                    f"{self.path}: its line '# limits:' gives {name!r} {text[:40]!r}, which is no range of counts; mend "
-                    "that line, for instance x=-2048:2047"
+                    f"{self.path}: its line '# limits:' gives {name!r} {text[:40]!r}, which is no range of counts; "
+                    "mend that line, for instance x=-2048:2047"
                 )
             limits[name] = found
         return limits

@@ -142,8 +142,8 @@ class TimeCheck:
         return found.tolist()
 
     def _find_late(self, times: NDArray[np.float64], steps: NDArray[np.float64]) -> None:
-        """Late by the step that ends there, less what the rounding of the times may have added to it; behind a gap a row
-        is not late."""
+        """Late by the step that ends there, less what the rounding of the times may have added to it; behind a gap a
+        row is not late."""
         behind = steps - self._period
         self.late = late(behind, self._period) & (steps <= _GAP * self._period)
         if self.late.any():

@@ -37,8 +37,9 @@ class App:
 
     source: see sensors; model: a parsed model or None, and why there is none; write: see lines; board, unique: its kind
     and its id; journal: a journal.Journal, or None. scores: of so many windows one is said, alarms are said always;
-    heartbeat: seconds between two lines of health; evidence: alarms of which raw frames are kept, None: as memory allows,
-    0: none; alarm_pin: an outputs.AlarmPin; thermometer: a function that gives the board's temperature in 1/100 degC.
+    heartbeat: seconds between two lines of health; evidence: alarms of which raw frames are kept, None: as memory
+    allows, 0: none; alarm_pin: an outputs.AlarmPin; thermometer: a function that gives the board's temperature in
+    1/100 degC.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class App:
                 break
             taken = True
             if self._recorder is not None:
-                self._record_frame()
+                self._record_frame(self._recorder)
             elif self.ring is not None:
                 self._take_frame(self.ring)
         now = time.ticks_ms()
@@ -119,8 +120,8 @@ class App:
             self._watchdog.step(self.detector is None or self._recorder is not None)
         return taken
 
-    def _record_frame(self):
-        sampler, recorder = self.sampler, self._recorder
+    def _record_frame(self, recorder):
+        sampler = self.sampler
         ended = bool(sampler.flags & LOST_FLAG) and recorder.skip(max(sampler.missing, 1))
         if ended or recorder.take(sampler.frame):
             self.stop_recording("done")
@@ -156,7 +157,7 @@ class App:
             aloud = self._since >= ring.hop
             if aloud:
                 self._since = 0
-            self._no_verdict(LOST, -1, aloud)
+            self._no_verdict(self.detector, LOST, -1, aloud)
 
     def _window(self, detector, ring):
         start = time.ticks_us()
@@ -170,7 +171,7 @@ class App:
         if reason != FIT:
             ring.advance()
             # a run of such windows is said like scores are: its first one, then one of so many
-            self._no_verdict(reason, channel, reason != self._last_reason or self._is_said())
+            self._no_verdict(detector, reason, channel, reason != self._last_reason or self._is_said())
             self._last_reason = reason
             return
         self._last_reason = FIT
@@ -194,9 +195,8 @@ class App:
     def _is_said(self):
         return self._scores > 0 and self.windows % self._scores == 0
 
-    def _no_verdict(self, reason, channel, aloud):
+    def _no_verdict(self, detector, reason, channel, aloud):
         """A window without verdict: what was decided before stays as it is."""
-        detector = self.detector
         detector.skip()
         if aloud:
             lines = self.lines
@@ -220,7 +220,7 @@ class App:
             self._last_frame = now
         elif time.ticks_diff(now, self._last_frame) >= self._silence:
             self._last_frame = now
-            self._no_verdict(BUS if self.source.flags & BUS_FLAG else SILENT, -1, True)
+            self._no_verdict(self.detector, BUS if self.source.flags & BUS_FLAG else SILENT, -1, True)
 
     def _alarm(self, detector, on):
         lines = self.lines
@@ -383,8 +383,8 @@ def run(source, **options):
         evidence     alarms of which raw frames are kept in memory, 0: of none; without it as many as there is room for
         alarm_pin    number of a pin, or a machine.Pin that is an output, which follows the alarm; alarm_level: 0 where
                      an alarm draws it low
-        watchdog     ms, for machine.WDT, or an object with feed(): it is fed while windows are judged; patience: seconds
-                     without one after which it is fed no more, 30 or longer by default
+        watchdog     ms, for machine.WDT, or an object with feed(): it is fed while windows are judged; patience:
+                     seconds without one after which it is fed no more, 30 or longer by default
         thermometer  a function that gives 1/100 degC, False for none; without it the board's own, where it has one
 
     serve() is the same for asyncio.

@@ -51,8 +51,8 @@ class Decision:
 class Ring:
     """Frames of int16 counts, written at the head by sampling and read in windows by the detector.
 
-    It holds a window and one hop more, so that sampling can go on while a window is being scored. Frames may be doubted,
-    for a bus that failed or a sample that came late: no window that holds one is fit for a verdict.
+    It holds a window and one hop more, so that sampling can go on while a window is being scored. Frames may be
+    doubted, for a bus that failed or a sample that came late: no window that holds one is fit for a verdict.
     """
 
     def __init__(self, channels, window, hop):

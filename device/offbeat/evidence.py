@@ -77,7 +77,7 @@ class Evidence:
         about = self._about[self._active]
         about[_STATE] = _KEPT
         about[_FRAMES] = self._filled
-        about[_FIRST] = self._at - self._filled if self._at >= self._filled else self._at - self._filled + self._capacity
+        about[_FIRST] = (self._at - self._filled) % self._capacity
         about[_AFTER] = self._after - self._left
         self._left = 0
         self._active = self._active + 1 if self._active + 1 < len(self._about) else 0

@@ -1,4 +1,4 @@
-"""What a board does besides talking: a pin that follows the alarm, and a watchdog that is fed while windows are judged."""
+"""What a board does besides talking: a pin follows the alarm, and a watchdog is fed while windows are judged."""
 
 import time
 
@@ -47,9 +47,9 @@ def open_pin(pin):
     """A number as a machine.Pin that is an output; anything else as it is."""
     if not isinstance(pin, int):
         return pin
-    from machine import Pin  # type: ignore[attr-defined]
+    from machine import Pin
 
-    return Pin(pin, Pin.OUT)
+    return Pin(pin, Pin.OUT)  # type: ignore[call-arg, attr-defined]
 
 
 def open_watchdog(watchdog):

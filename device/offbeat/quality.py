@@ -38,8 +38,8 @@ def clipped(at_ends, window):
 def must_move(kinds, resting, channels):
     """For each of so many channels whether a window in which it stands still is unfit, as a list.
 
-    kinds: (kind, channel) of each feature: one that is watched for its vibration must move; resting: numbers of channels
-    that need not, since they stood still in training more than now and then.
+    kinds: (kind, channel) of each feature: one that is watched for its vibration must move; resting: numbers of
+    channels that need not, since they stood still in training more than now and then.
     """
     moving = [False] * channels
     for kind, channel in kinds:

@@ -77,6 +77,7 @@ def test_heap_in_use_does_not_move(worker: Worker, family: str, keeps_a_journal:
     assert min(found["reasons"][:5]) > 0, "windows without verdict, for every reason, are part of it"
     assert found["raised"] > 2 and found["kept"] == 2 and found["fed"] > 0 and found["health"] > 10
     if keeps_a_journal:
-        assert found["summed"] == found["windows"] - sum(found["reasons"]), "each score was added to the minute's summary"
+        scored = found["windows"] - sum(found["reasons"])
+        assert found["summed"] == scored, "each score was added to the minute's summary"
         assert found["noted"] > 0
     assert len(set(found["in_use"])) == 1, f"bytes in use after each tenth: {found['in_use']}"

@@ -32,7 +32,10 @@ def worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
         yield running
 
 
-def watching(*kinds: tuple[str, int], decision: Decision = Decision(), meta: dict[str, str] | None = None) -> Case:
+USUAL = Decision()
+
+
+def watching(*kinds: tuple[str, int], decision: Decision = USUAL, meta: dict[str, str] | None = None) -> Case:
     """A Gaussian that scores the size of the features; a quiet window of the source scores low, a loud one high."""
     features = tuple(Feature(kind, channel) for kind, channel in kinds)
     scales = tuple(Standardize(4200 if f.kind != "mean" else 0, 16383, 0, 15) for f in features)
@@ -215,7 +218,7 @@ def test_only_some_scores_are_said_and_every_alarm(worker: Worker) -> None:
     assert numbers(output) == [0, 4, 8, 12, 16]
     loud = show(board, np.array(made_up(3 * HOP)) * 60)
     assert "ALARM" in [kind for kind, _ in lines(loud)]
-    assert [fields["a"] for kind, fields in lines(loud) if kind == "SCORE"][0] == "1", "a change is always said"
+    assert next(fields["a"] for kind, fields in lines(loud) if kind == "SCORE") == "1", "a change is always said"
     none = board_with(worker, case, scores=0)
     assert numbers(none.step(20 * HOP)) == []
     stuck = none.step(0) + show(none, np.zeros((9 * HOP, 2), dtype=np.int16))
@@ -364,5 +367,3 @@ def test_every_reason_has_its_count(worker: Worker, case: Case) -> None:
     show(board, np.zeros((WINDOW, 2), dtype=np.int16))
     ((kind, counts), _) = ask(board, "HEALTH")
     assert kind == "COUNTS" and list(counts) == ["errors", "restarts", *REASONS]
-
-

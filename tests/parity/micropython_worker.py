@@ -236,7 +236,6 @@ class MadeUp(Source):
             frame[i] = (self._state & 0x7FF) - 1024 if loud else (self._state & 0x3F) - 32
         return True
 
-
     def _spoil(self, frame):
         """Lose samples, fail or come late now and then; True where the channels stand still, at an end or elsewhere."""
         turn, at = self.taken // self._spoilt_every, self.taken % self._spoilt_every

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from offbeat.device import quality
 from offbeat.device.quality import CLIPPED, FIT, JITTER, LIMITS, REASONS, STUCK
 from offbeat.train.budget import parse_budget
+from offbeat.train.dataset import collect
 from offbeat.train.errors import InputError
 from offbeat.train.evaluate import evaluate, score_stretches
-from offbeat.train.dataset import collect
 from offbeat.train.modelfile import Decision
 from offbeat.train.quality import examine
 from offbeat.train.recording import Recording, open_recording, read_recording, write_recording
@@ -31,12 +31,10 @@ def noise(rows: int, channels: int = 3, seed: int = 0) -> NDArray[np.int16]:
     return np.random.default_rng(seed).normal(0, 300, (rows, channels)).clip(-2000, 2000).astype(np.int16)
 
 
-def written(
-    path: Path, counts: NDArray[np.int16], labels: NDArray[np.str_] | None = None, limits: tuple[int, int] = (-2048, 2047)
-) -> Path:
+def written(path: Path, counts: NDArray[np.int16], labels: NDArray[np.str_] | None = None) -> Path:
     count = counts.shape[1]
     about = (tuple("xyz"[:count]), 100.0, (0.001,) * count, ("g",) * count)
-    write_recording(path, Recording(path, counts, labels, *about, limits=(limits,) * count))
+    write_recording(path, Recording(path, counts, labels, *about, limits=((-2048, 2047),) * count))
     return path
 
 
@@ -100,7 +98,7 @@ def test_a_channel_that_never_moved_is_not_taken_for_stuck(tmp_path: Path) -> No
 def test_what_is_mostly_clipped_is_refused(tmp_path: Path) -> None:
     counts = np.array(noise(20_000))
     counts[::8, 0] = -2048
-    with pytest.raises(InputError, match=r"too few windows are left to train on: 1249 of 1249 normal windows .*clipped"):
+    with pytest.raises(InputError, match=r"too few windows are left to train on: 1249 of 1249 normal .*clipped"):
         train([open_recording(written(tmp_path / "clipped.csv", counts))], OPTIONS)
 
 
@@ -147,7 +145,8 @@ def test_evaluation_judges_what_the_board_judges(training: Training, tmp_path: P
     path = written(tmp_path / "faulty.csv", counts, labels)
     try:
         result = evaluate(pipeline, [open_recording(path)])
-        windows = collect([open_recording(path)], pipeline.features, 32, 16, 0, lambda s: None, False, pipeline.must_move)
+        reader, moving = open_recording(path), pipeline.must_move
+        windows = collect([reader], pipeline.features, 32, 16, 0, lambda s: None, False, moving)
         (item,) = score_stretches(pipeline, windows.stretches)
     finally:
         pipeline.decision = before

@@ -25,6 +25,8 @@ window that this frame goes into. Call read_into until it says False before a lo
 keep sampling meanwhile.
 """
 
+from ..quality import LIMITS
+
 try:
     from micropython import const
 except ImportError:  # CPython
@@ -47,7 +49,7 @@ class Source:
     channels: tuple = ("x", "y", "z")
     units: tuple = ("g", "g", "g")
     scales: tuple = ("1", "1", "1")
-    limits: tuple = ((-32768, 32767),) * 3
+    limits: tuple = (LIMITS,) * 3
     sensor = ""
 
     def __init__(self, rate_millihertz):
@@ -65,11 +67,12 @@ class Source:
         raise NotImplementedError
 
     def _describe(self, about):
-        """Take what a dictionary of channels, units, scales, sensor and rate_millihertz says of the frames."""
+        """Take what a dictionary of channels, units, scales, sensor, rate_millihertz and, where they are known, limits
+        says of the frames."""
         self.channels = tuple(about["channels"])
         self.units = tuple(about["units"])
         self.scales = tuple(about["scales"])
-        self.limits = ((-32768, 32767),) * len(self.channels)
+        self.limits = tuple(about.get("limits") or (LIMITS,) * len(self.channels))
         self.sensor = about["sensor"]
         Source.__init__(self, about["rate_millihertz"])
 
