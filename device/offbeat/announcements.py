@@ -3,10 +3,10 @@
 import gc
 
 from . import VERSION
-from .detector import COUNTER
 from .kernels import VIPER
 from .link import quote
 from .quality import REASONS
+from .sensors import COUNTER
 
 _COUNTS = tuple(b" %s=" % reason.encode() for reason in REASONS)
 

@@ -11,9 +11,9 @@ from array import array
 from . import VERSION, modelfile
 from .announcements import rate_text, say_health, say_hello
 from .commands import LINE, Listener
-from .detector import COUNTER, Detector, Ring
+from .detector import Detector
 from .evidence import evidence_for
-from .examination import Examination
+from .examination import DoubtfulRing, Examination, forget, remembers
 from .fit import misfit, reason_names
 from .lines import LineWriter
 from .link import quote
@@ -21,6 +21,7 @@ from .outputs import AlarmPin, Watchdog, open_pin, open_watchdog, patience_for
 from .quality import BUS, CLIPPED, FIT, JITTER, LOST, REASONS, SILENT
 from .sampling import Sampler
 from .sensors import BUS as BUS_FLAG
+from .sensors import COUNTER
 from .sensors import LATE as LATE_FLAG
 from .sensors import LOST as LOST_FLAG
 from .sensors import RESTARTED as RESTARTED_FLAG
@@ -70,7 +71,8 @@ class App:
         self._why_idle = misfit(model, source) if model else why
         if model and not self._why_idle:
             self.detector = Detector(model)
-            self.ring = Ring(model.channels, model.window, model.hop)
+            self.ring = DoubtfulRing(model.channels, model.window, model.hop)
+            self._remembers = remembers(model)
             self._examination = Examination(model, source.limits)
             self.evidence = evidence_for(model, evidence)
         self._indices = array("h", [0] * _REASONS)
@@ -197,7 +199,8 @@ class App:
 
     def _no_verdict(self, detector, reason, channel, aloud):
         """A window without verdict: what was decided before stays as it is."""
-        detector.skip()
+        if self._remembers:
+            forget(detector)
         if aloud:
             lines = self.lines
             lines.begin(b"~NOVERDICT ")

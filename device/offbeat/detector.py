@@ -4,10 +4,6 @@ from array import array
 
 from . import families, native
 from .features import Features
-from .quality import FIT, REASONS
-
-COUNTER = 0x3FFFFFFF
-"""Counters go on from 0 after this, so that they stay small integers on a 32-bit board."""
 
 
 class Decision:
@@ -51,8 +47,7 @@ class Decision:
 class Ring:
     """Frames of int16 counts, written at the head by sampling and read in windows by the detector.
 
-    It holds a window and one hop more, so that sampling can go on while a window is being scored. Frames may be
-    doubted, for a bus that failed or a sample that came late: no window that holds one is fit for a verdict.
+    It holds a window and one hop more, so that sampling can go on while a window is being scored.
     """
 
     def __init__(self, channels, window, hop):
@@ -64,7 +59,6 @@ class Ring:
         self.first = 0
         self.filled = 0
         self.lost = 0
-        self._doubts = array("i", [0] * len(REASONS))  # for each reason, frames up to the last one doubted for it
 
     def push(self, frame):
         """Take one frame, array('h') [channels]; True when a window is complete.
@@ -72,7 +66,7 @@ class Ring:
         A full ring drops its oldest hop, and counts it as lost.
         """
         if self.filled == self.capacity:
-            self.lost = (self.lost + self.hop) & COUNTER
+            self.lost = (self.lost + self.hop) & 0x3FFFFFFF
             self.advance()
         at = self.first + self.filled
         if at >= self.capacity:
@@ -83,31 +77,12 @@ class Ring:
         self.filled += 1
         return self.filled >= self.window
 
-    def doubt(self, reason):
-        """Doubt the frame that was pushed last. reason: a place of quality.REASONS."""
-        self._doubts[reason] = self.filled
-
-    def reason(self):
-        """For what the oldest window is doubted: a place of quality.REASONS, FIT for nothing."""
-        for reason in range(len(REASONS)):
-            if self._doubts[reason] > 0:
-                return reason
-        return FIT
-
     def advance(self):
         """Go on to the next window."""
         self.first += self.hop
         if self.first >= self.capacity:
             self.first -= self.capacity
         self.filled -= self.hop
-        for reason in range(len(REASONS)):
-            self._doubts[reason] -= self.hop
-
-    def restart(self):
-        """Forget the frames: those that follow come after a gap, and no window spans one."""
-        self.filled = 0
-        for reason in range(len(REASONS)):
-            self._doubts[reason] = 0
 
 
 class Detector:
@@ -116,8 +91,7 @@ class Detector:
     def __init__(self, model):
         self.model = model
         self.scorer = families.module(model.family).Scorer(model.parameters, len(model.features))
-        self._remembers = hasattr(self.scorer, "reset")
-        self.stateful = len(model.baseline) > 0 or self._remembers
+        self.stateful = len(model.baseline) > 0 or hasattr(self.scorer, "reset")
         if native.has(model.family):
             self.features = native.Features(model, self.scorer.room())
             self.scorer = native.Scorer(self.features)
@@ -131,16 +105,6 @@ class Detector:
         self.features.reset()
         if hasattr(self.scorer, "reset"):
             self.scorer.reset()
-
-    def skip(self):
-        """A window without verdict: those that follow do not follow the last one. The slow baseline stays, and so does
-        the decision; where the C runtime scores a family that remembers, it forgets both."""
-        if not self._remembers:
-            return
-        if hasattr(self.scorer, "reset"):
-            self.scorer.reset()
-        else:
-            self.features.reset()
 
     def measure(self, frames, first, capacity):
         """Features and score of a window of frames, without a decision; returns the score.

@@ -6,7 +6,7 @@ Nothing is allocated after construction but by what answers a host.
 import gc
 from array import array
 
-from .detector import COUNTER
+from .sensors import COUNTER
 
 MOST_KEPT = 2
 """Alarms of which frames are kept where nobody says how many; the oldest makes room."""
