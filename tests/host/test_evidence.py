@@ -54,6 +54,7 @@ def test_an_alarm_becomes_a_recording(board: VirtualBoard, tmp_path: Path) -> No
     assert report.raised == 1 and alarm.new and alarm.path is not None and list(out.iterdir()) == [alarm.path]
     recording = read_recording(alarm.path)
     end = WINDOW + HOP * alarm.window
+    assert alarm.path.name.startswith("alarm-20") and alarm.path.name.endswith(f"Z-window-{alarm.window}.csv")
     assert (alarm.frames, alarm.after) == (WINDOW + 3 * HOP, HOP)
     assert np.array_equal(recording.counts, frames()[end - WINDOW - 2 * HOP : end + HOP])
     assert (recording.channels, recording.rate, recording.scales) == (CHANNELS, RATE, SCALES)
@@ -88,7 +89,7 @@ def test_the_command_lists_and_fetches(board: VirtualBoard, tmp_path: Path) -> N
 def test_a_place_that_is_none(board: VirtualBoard, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(InputError, match="cannot be the directory of recordings .it is a file.; name another"):
+    with pytest.raises(InputError, match=r"cannot be the directory of recordings \(it is a file\); name another"):
         fetch_evidence(board.port, file)
     with pytest.raises(InputError, match="cannot stand in a CSV file"):
         fetch_evidence(board.port, tmp_path, label="a,b")
