@@ -1,5 +1,5 @@
 """Which windows are fit for a verdict: one rule, for the board that scores them and for the trainer that learns from
-them. See docs/firmware.md, "No verdict".
+them. See docs/board.md, "No verdict".
 
 A window is unfit, by the first of REASONS that holds, where
     lost      samples are missing in it
