@@ -173,9 +173,19 @@ SENSORS = {
 def open_sensor(name, *arguments, **options):
     """A source by its name in SENSORS, for instance open_sensor("mpu6050", i2c, rate=500); loads that driver only.
 
-    Arguments and options are those of the driver's class. Raises ValueError for a name that is none of SENSORS and
+    Arguments and options are those of the driver's class; timer: of a sensor without FIFO, a machine.Timer that reads
+    it, see timed and analogue. Raises ValueError for a name that is none of SENSORS and
     for settings that the sensor does not have, OSError where no such sensor answers.
     """
     if name not in SENSORS:
         raise ValueError("no sensor is called %s; there are %s" % (name, ", ".join(sorted(SENSORS))))
-    return SENSORS[name]()(*arguments, **options)
+    driver = SENSORS[name]()
+    if name == "analogue":  # it reads its converter in the timer's interrupt itself
+        return driver(*arguments, **options)
+    timer = options.pop("timer", None)
+    source = driver(*arguments, **options)
+    if timer is None:
+        return source
+    from .timed import Timed
+
+    return Timed(source, timer)
