@@ -146,8 +146,9 @@ class Counts(Event):
 
     def text(self) -> str:
         """One line for a person."""
-        each = "".join(f", {count} {reason}" for reason, count in self.unjudged.items() if count)
-        return f"so far {self.errors} errors and {self.restarts} restarts of the sensor; windows without verdict{each}"
+        each = ", ".join(f"{count} {reason}" for reason, count in self.unjudged.items() if count)
+        without = f"; windows without verdict: {each}" if each else ""
+        return f"so far {self.errors} errors and {self.restarts} restarts of the sensor{without}"
 
 
 @dataclass(frozen=True)

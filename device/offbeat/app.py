@@ -134,12 +134,13 @@ class App:
         flags = sampler.flags
         if self._since < COUNTER:
             self._since += 1
-        if flags & (LOST_FLAG | RESTARTED_FLAG):
+        gap = flags & (LOST_FLAG | RESTARTED_FLAG)
+        if gap:
             self._give_up(ring)
         if self.evidence is not None:
             self.evidence.take(sampler.frame)
         complete = ring.push(sampler.frame)
-        if flags & BUS_FLAG:
+        if flags & BUS_FLAG and not gap:  # else it failed before this frame, with which all begins anew
             ring.doubt(BUS)
         if flags & LATE_FLAG:
             ring.doubt(JITTER)
