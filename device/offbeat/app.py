@@ -12,12 +12,10 @@ from . import VERSION, modelfile
 from .announcements import rate_text, say_health, say_hello
 from .commands import LINE, Listener
 from .detector import Detector
-from .evidence import evidence_for
 from .examination import DoubtfulRing, Examination, forget, remembers
 from .fit import misfit, reason_names
 from .lines import LineWriter
 from .link import quote
-from .outputs import AlarmPin, Watchdog, open_pin, open_watchdog, patience_for
 from .quality import BUS, CLIPPED, FIT, JITTER, LOST, REASONS, SILENT
 from .sampling import Sampler
 from .sensors import BUS as BUS_FLAG
@@ -74,7 +72,7 @@ class App:
             self.ring = DoubtfulRing(model.channels, model.window, model.hop)
             self._remembers = remembers(model)
             self._examination = Examination(model, source.limits)
-            self.evidence = evidence_for(model, evidence)
+            self.evidence = None if evidence == 0 else _evidence(model, evidence)
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
         self._names = [quote(name).encode() for name in reason_names(model)] if self.detector else []
@@ -328,6 +326,16 @@ class App:
         self._mode(self.mode_name(), why)
 
 
+def _evidence(model, alarms):
+    """Room for raw frames around alarms, or None: no memory, or none for its code."""
+    try:
+        from .evidence import evidence_for
+
+        return evidence_for(model, alarms)
+    except (ImportError, MemoryError):
+        return None
+
+
 def load(path):
     """The model at `path`, or None and why: (model, "") or (None, reason)."""
     try:
@@ -365,11 +373,17 @@ def make_app(
     """The App of a board, started; run() says what the arguments mean."""
     model, why = load(path)
     kept = None if journal is None else _open_journal(journal, unique, model)
-    pin = None if alarm_pin is None else AlarmPin(open_pin(alarm_pin), alarm_level)
+    pin = None
+    if alarm_pin is not None:
+        from .outputs import AlarmPin, open_pin
+
+        pin = AlarmPin(open_pin(alarm_pin), alarm_level)
     own = _thermometer() if thermometer is None else thermometer
     app = App(source, model, None, board, unique, why, kept, scores, heartbeat, evidence, pin, own or None)
     gc.collect()
     if watchdog is not None:  # last: from here on it must be fed
+        from .outputs import Watchdog, open_watchdog, patience_for
+
         app.guard(Watchdog(open_watchdog(watchdog), 1000 * patience if patience else patience_for(model)))
     app.start()
     return app
