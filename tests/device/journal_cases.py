@@ -214,7 +214,9 @@ def scores(count, seed=1):
 
 def summary(payload):
     without = struct.unpack_from(UNJUDGED, payload, 12)[0] if len(payload) > 12 else 0
-    return (*struct.unpack_from(SUMMARY, payload, 0), without)
+    numbers = list(struct.unpack_from(SUMMARY, payload, 0))
+    numbers.append(without)
+    return tuple(numbers)
 
 
 def summaries_are_right():
