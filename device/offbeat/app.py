@@ -51,31 +51,22 @@ class App:
         self.unique = unique
         self.sampler = Sampler(source)
         self.listener = Listener(self)
-        self.detector = None
-        self.ring = None
-        self.evidence = None
         self.windows = 0  # number of the next one
         self.unjudged = 0
         self.reasons = array("i", [0] * len(REASONS))  # of the unjudged
-        self.model = model
         self.journal = journal
         self.thermometer = thermometer
         self._scores = scores
-        self._heartbeat = 1000 * heartbeat
+        self._heartbeat = int(1000 * heartbeat)
         self._pin = alarm_pin
         self._watchdog = None
         self._recorder = None
         self._deadline = time.ticks_ms()
-        self._why_idle = misfit(model, source) if model else why
-        if model and not self._why_idle:
-            self.detector = Detector(model)
-            self.ring = DoubtfulRing(model.channels, model.window, model.hop)
-            self._remembers = remembers(model)
-            self._examination = Examination(model, source.limits)
-            self.evidence = None if evidence == 0 else _evidence(model, evidence)
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
-        self._names = [quote(name).encode() for name in reason_names(model)] if self.detector else []
+        self._names = []
+        self._alarms_kept = evidence
+        self.use(model, why)
         self._last_look = self._last_health = self._last_step = self._last_frame = time.ticks_ms()
         # ms without a frame after which a sensor is silent
         self._silence = max(10000, _SILENT_PERIODS * (1000000 // max(source.rate_millihertz, 1)))
@@ -84,6 +75,20 @@ class App:
         self._last_reason = FIT
         self._seconds_up = 0
         self._rest_up = 0
+
+    def use(self, model, why="no_model"):
+        """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
+        self._why_idle = misfit(model, self.source) if model else why
+        self.model = model
+        self.detector = self.ring = self.evidence = None
+        self._names = []
+        if model and not self._why_idle:
+            self.detector = Detector(model)
+            self.ring = DoubtfulRing(model.channels, model.window, model.hop)
+            self._remembers = remembers(model)
+            self._examination = Examination(model, self.source.limits)
+            self._names = [quote(name).encode() for name in reason_names(model)]
+            self.evidence = None if self._alarms_kept == 0 else _evidence(model, self._alarms_kept)
 
     def guard(self, watchdog):
         """Feed this outputs.Watchdog from now on."""
@@ -299,6 +304,16 @@ class App:
         self.lines.text(b" why=", quote(why).encode())
         self.lines.end()
 
+    def _begin_anew(self):
+        """An empty ring: the frames before belong to another time."""
+        if self.ring is not None:
+            self.ring.restart()
+        if self.evidence is not None:
+            self.evidence.gap()
+        if self.detector is not None:
+            self.detector.reset()
+        gc.collect()
+
     def flush_recording(self):
         """Send the frames that are held, so that a recording that follows another one leaves none out."""
         if self._recorder is not None:
@@ -316,13 +331,7 @@ class App:
             return
         self._recorder.flush()
         self._recorder = None
-        if self.ring is not None:
-            self.ring.restart()
-        if self.evidence is not None:
-            self.evidence.gap()
-        if self.detector is not None:
-            self.detector.reset()
-        gc.collect()
+        self._begin_anew()
         self._mode(self.mode_name(), why)
 
 
@@ -384,18 +393,16 @@ def make_app(
     if watchdog is not None:  # last: from here on it must be fed
         from .outputs import Watchdog, open_watchdog, patience_for
 
-        app.guard(Watchdog(open_watchdog(watchdog), 1000 * patience if patience else patience_for(model)))
+        app.guard(Watchdog(open_watchdog(watchdog), int(1000 * patience) if patience else patience_for(model)))
     app.start()
     return app
 
 
-def run(source, **options):
+def run(source, path="model.beat", board="", unique="", journal="journal", **options):
     """Run for ever on the serial line that is also the REPL: Ctrl-C stops it.
 
-    source: a sensor, see sensors. options, all by name:
-        path         of the model file, "model.beat"
-        board        kind of the board, and unique: its id, as the host shows them
-        journal      directory on the board's file system for what is kept there, None to keep nothing
+    source: a sensor, see sensors; path: of the model file; board, unique: kind of the board and its id, as the host
+    shows them; journal: directory on the board's file system for what is kept there, None to keep nothing. options:
         scores       say the score of one window in so many, 1: of each, 0: of none; alarms are said always
         heartbeat    seconds between two lines of health, 10
         evidence     alarms of which raw frames are kept in memory, 0: of none; without it as many as there is room for
@@ -409,7 +416,7 @@ def run(source, **options):
     """
     from .console import Console
 
-    app = make_app(source, **options)
+    app = make_app(source, path, board, unique, journal, **options)
     console = Console(app.listener)
     idle = False
     while True:
@@ -417,13 +424,13 @@ def run(source, **options):
         idle = not app.step() and not heard
 
 
-async def serve(source, **options):
-    """run() as a coroutine of asyncio: other tasks run while no frame is due; options as of run()."""
+async def serve(source, path="model.beat", board="", unique="", journal="journal", **options):
+    """run() as a coroutine of asyncio: other tasks run while no frame is due."""
     import asyncio
 
     from .console import Console
 
-    app = make_app(source, **options)
+    app = make_app(source, path, board, unique, journal, **options)
     console = Console(app.listener)
     while True:
         heard = console.listen(0)
