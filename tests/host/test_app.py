@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from pathlib import Path
 
@@ -12,8 +13,6 @@ from offbeat.host.board import Board
 from offbeat.host.lines import Line
 from offbeat.host.virtual import ArraySource, VirtualBoard
 from tests.host.small import CHANNELS, RATE, SCALES, hum, needs_micropython, small_model
-
-pytestmark = needs_micropython
 
 OPTIONS = """
 import json
@@ -78,6 +77,18 @@ def heard(port: str) -> list[Line]:
     return found
 
 
+def test_every_argument_of_a_main_is_documented() -> None:
+    root = Path(__file__).parents[2]
+    (function,) = [
+        node for node in ast.parse((root / "device/offbeat/app.py").read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == "make_app"
+    ]  # fmt: skip
+    names = [argument.arg for argument in function.args.args]
+    document = (root / "docs/board.md").read_text()
+    assert names[0] == "source" and [name for name in names[1:] if f"`{name}`" not in document] == []
+
+
+@needs_micropython
 @pytest.mark.parametrize("main", [pytest.param(RUN, id="loop"), pytest.param(SERVE, id="asyncio")])
 def test_what_a_main_may_say(main: str, tmp_path: Path) -> None:
     (tmp_path / "model.beat").write_bytes(small_model())
