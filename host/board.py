@@ -232,6 +232,8 @@ class Board:
             "memory": f"has no memory left for {kind}; train with a shorter window, or a model with fewer features",
             "model": "has no model that fits its sensor; push one with its model.beat",
             "window": "has no window to run; send WINDOW first",
+            "evidence": "keeps none; it needs a model that fits its sensor, memory, and evidence= in its main.py not 0",
+            "gone": "no longer has the frames of that alarm, another one took their place; ask again",
         }
         return f"{self.port}: the board refuses {kind}: it {reasons.get(why, f'says {why!r}')}"
 

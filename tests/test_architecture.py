@@ -16,14 +16,14 @@ LONGEST_KERNELS = 550  # one module, which every board loads as machine code at 
 
 # Modules that MicroPython's ports bring along; machine and esp32 only on boards, never on the host.
 MICROPYTHONS_OWN = {
-    "array", "binascii", "esp32", "gc", "hashlib", "json", "machine", "micropython", "os", "select", "struct", "sys",
-    "time",
+    "array", "asyncio", "binascii", "esp32", "gc", "hashlib", "json", "machine", "micropython", "os", "select",
+    "struct", "sys", "time",
     "offbeat_c",  # ours, in a firmware that was built with it
 }  # fmt: skip
 # Modules of the board's package that run under CPython too, and so may be used there.
 SHARED = {
-    "VERSION", "checksum", "detector", "families", "features", "fit", "kernels", "link", "modelfile", "records",
-    "sampling", "tables",
+    "VERSION", "checksum", "detector", "families", "features", "fit", "kernels", "link", "modelfile", "quality",
+    "records", "sampling", "tables",
 }  # fmt: skip
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "joblib.load"}

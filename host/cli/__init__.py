@@ -25,6 +25,7 @@ COMMANDS = (
     "validate",
     "monitor",
     "journal",
+    "evidence",
     "ports",
     "doctor",
     "demo",
