@@ -18,6 +18,29 @@ MEASURES = hasattr(gc, "mem_alloc")
 allocated = gc.mem_alloc if MEASURES else lambda: 0
 
 
+class Timer:
+    """machine.Timer: call fire() for a tick. hard: whether this port knows that option."""
+
+    PERIODIC = 1
+
+    def __init__(self, hard=True):
+        self.knows_hard = hard
+        self.options = None
+        self.running = False
+
+    def init(self, **options):
+        if "hard" in options and not self.knows_hard:
+            raise TypeError("extra keyword arguments given")
+        self.options = options
+        self.running = True
+
+    def deinit(self):
+        self.running = False
+
+    def fire(self):
+        self.options["callback"](self)
+
+
 class Clock:
     """Takes the place of the drivers' clock, with ticks that come round at 2**30 as on a 32-bit board."""
 
