@@ -47,6 +47,15 @@ def digest(path):
     return binascii.hexlify(found.digest()).decode()
 
 
+def text(path):
+    """A small text file, empty where it is none."""
+    try:
+        with open(path) as file:
+            return file.read(65536)
+    except (OSError, UnicodeError):
+        return ""
+
+
 def tree(place):
     """Files under a directory, each with its SHA-256, and directories with None: one line each."""
     for entry in os.ilistdir(place):
