@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -105,6 +106,8 @@ def bus_settings(board: Board, choice: SensorChoice) -> dict[str, object]:
     for name in choice.pins:
         if name not in names:
             raise InputError(f"a pin {name} has no place on {kind}; choose {', '.join(names) or 'another bus'}")
+        if not _is_pin(choice.pins[name]):
+            raise InputError(f"pin {name} is {choice.pins[name]!r}; it has to be a number, or a name such as B8")
         if not wiring.chosen and name in ("sda", "scl", "sck", "mosi", "miso"):
             raise InputError(f"a {board.name} has {name} at {getattr(wiring, name).label}; take it out of pins")
     pins = {name: choice.pins.get(name, getattr(wiring, name).name) for name in names}
@@ -112,3 +115,9 @@ def bus_settings(board: Board, choice: SensorChoice) -> dict[str, object]:
         return {"kind": kind, "pins": [pins["analogue"]]}
     number = {"i2c": wiring.i2c, "spi": wiring.spi}.get(kind)
     return {"kind": kind} if number is None else {"kind": kind, "id": number, **pins, "chosen": wiring.chosen}
+
+
+def _is_pin(value: object) -> bool:
+    if isinstance(value, str):
+        return bool(re.fullmatch(r"[A-Z]{0,2}[0-9]{1,3}", value))
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1000

@@ -19,7 +19,7 @@ from offbeat.train.modelfile import read_model
 
 from .contents import main_of, package, settings_text
 from .identity import choose_board, identify
-from .install import Progress, clear_slot, confirm, install, put_back
+from .installation import Progress, clear_slot, confirm, install, put_back
 from .plan import Plan, make_plan
 from .prompt import Prompt
 from .settings import board_settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -50,8 +51,10 @@ def _needed(model: Model | None, sensor: str, native: bool) -> list[str]:
     return sorted(found)
 
 
-def _imported(root: Path, name: str) -> Iterator[str]:
+@cache
+def _imported(root: Path, name: str) -> tuple[str, ...]:
     """Modules of the package that a module imports, wherever in it."""
+    found = []
     for node in ast.walk(ast.parse((root / f"{name}.py").read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
@@ -59,9 +62,10 @@ def _imported(root: Path, name: str) -> Iterator[str]:
         base = Path(*folders, *(node.module.split(".") if node.module else []))
         for candidate in (base, *(base / alias.name for alias in node.names)):
             if (root / candidate).is_dir():
-                yield (candidate / "__init__").as_posix()
+                found.append((candidate / "__init__").as_posix())
             elif (root / candidate.with_suffix(".py")).exists():
-                yield candidate.as_posix()
+                found.append(candidate.as_posix())
+    return tuple(found)
 
 
 def _compiled(source: str, name: str, identity: Identity) -> bytes | None:

@@ -74,10 +74,11 @@ def _natural(value: Any) -> int:
 
 
 def choose_board(identity: Identity, named: str | None, port: str) -> str:
-    """The name of a board: what was asked for, where the board does not say otherwise. Raises InputError."""
+    """The name of a board: what was asked for, where the board does not say otherwise. Raises InputError.
+
+    A virtual board stands for any other.
+    """
     if identity.virtual or identity.platform == "linux":
-        if named not in (None, VIRTUAL):
-            raise InputError(f"--board {named}, but at {port} is a virtual board; leave --board out")
         return VIRTUAL
     if named is not None and board_named(named).wiring is None:
         raise InputError(
@@ -88,11 +89,11 @@ def choose_board(identity: Identity, named: str | None, port: str) -> str:
     if found is None and named is None:
         raise InputError(
             f"{port}: MicroPython calls this board {identity.machine!r}, whose pins offbeat does not know; name one "
-            f"that is wired the same with --board: {', '.join(wired_boards())}; other pins go into offbeat.toml"
+            f"that is wired the same with --board: {', '.join(wired_boards())}; other pins with --pin"
         )
     if found is not None and named is not None and BOARDS[named].wiring != found.wiring:
         raise InputError(
-            f"--board {named}, but the board at {port} is a {found.name} ({identity.machine}); leave --board out, "
-            "or choose another port"
+            f"the board at {port} is a {found.name} ({identity.machine}), not a {named}, as --board or offbeat.toml "
+            "says; mend that, or choose another port"
         )
     return named or (found.name if found else "")

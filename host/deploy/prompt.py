@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import struct
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final, Self
@@ -23,6 +24,8 @@ __all__ = ["Prompt", "PromptError"]
 
 _BAUDRATE: Final = 115200
 _PATIENCE: Final = 10.0  # s without a byte from the board
+_AGAIN: Final = 1.0  # s until another Ctrl-C
+_PAUSE: Final = 0.05  # s in which an interrupted board returns to its prompt
 
 
 class PromptError(BoardError):
@@ -76,18 +79,24 @@ class Prompt:
             self._stop(soft_reset=True)
 
     def _stop(self, soft_reset: bool) -> None:
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):  # the transport prints what it heard
-                self._transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=_PATIENCE)
-        except TransportError:
-            raise BoardError(
-                f"{self.port}: Ctrl-C brings no prompt of MicroPython; is it on the board? C firmware has none; "
-                "flash MicroPython 1.20 or later, or reset the board and try again"
-            ) from None
-        except serial.SerialTimeoutException:
-            raise BoardError(f"{self.port}: the board takes no input; it is stuck, reset it") from None
-        except OSError as error:
-            raise self._unplugged() from error
+        """Enter the raw prompt; a board that boots does not hear the first Ctrl-C, so it gets more of them."""
+        deadline = time.monotonic() + _PATIENCE
+        patience = _PATIENCE if soft_reset else _AGAIN
+        while True:
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):  # the transport prints what it heard
+                    self._transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=patience)
+                return
+            except TransportError:
+                if time.monotonic() >= deadline:
+                    raise BoardError(
+                        f"{self.port}: Ctrl-C brings no prompt of MicroPython; is it on the board? C firmware has "
+                        "none; flash MicroPython 1.20 or later, or reset the board and try again"
+                    ) from None
+            except serial.SerialTimeoutException:
+                raise BoardError(f"{self.port}: the board takes no input; it is stuck, reset it") from None
+            except OSError as error:
+                raise self._unplugged() from error
 
     def run(self, code: str, patience: float = _PATIENCE) -> str:
         """Run code; returns what it printed. patience: seconds without a byte until the board counts as stuck."""
@@ -123,8 +132,10 @@ class Prompt:
         return value
 
     def restart(self) -> None:
-        """Leave the prompt by a soft reset: main.py runs."""
+        """Leave the prompt by a soft reset, whatever was going on there: main.py runs."""
         with self._talking():
+            self._transport.serial.write(b"\r\x03\x03")
+            time.sleep(_PAUSE)
             self._transport.exit_raw_repl()
             self._transport.serial.write(b"\x04")
             self._transport.serial.flush()

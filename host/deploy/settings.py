@@ -31,15 +31,13 @@ def board_settings(
 
 
 def _virtual(prompt: Prompt, identity: Identity, sensor: SensorChoice | None) -> dict[str, object]:
-    """A virtual board has a pipe for a sensor, and about.json says what comes through."""
+    """A virtual board has a pipe for a sensor, whatever is asked for but the simulator; about.json describes it."""
     if not identity.virtual:
         raise InputError(f"{prompt.port}: MicroPython on a computer has no sensor; start `offbeat virtual` for one")
-    if sensor is not None and sensor.name != "simulator":
-        raise InputError(f"{prompt.port}: a virtual board has a sensor of its own; leave --sensor {sensor.name} out")
     about: Any = prompt.value('say(json.loads(text("about.json")))')
     unique = str(about.get("unique", "")) if isinstance(about, dict) else ""
     common: dict[str, object] = {"unique": unique or VIRTUAL, "bus": {"kind": "none"}}
-    if sensor is not None:
+    if sensor is not None and sensor.name == "simulator":
         check_options(sensor)
         return {**common, "sensor": sensor.name, "options": _whole(sensor.options)}
     return {**common, "sensor": "stream", "options": {"path": "sensor.pipe", "about": "about.json"}}

@@ -27,8 +27,8 @@ __all__ = [
     "State",
     "digest",
     "manifest_text",
+    "read_slot",
     "read_state",
-    "without_slot",
 ]
 
 SLOTS: Final = ("offbeat_a", "offbeat_b")
@@ -99,10 +99,10 @@ def manifest_text(content: Mapping[str, bytes]) -> bytes:
 def read_state(prompt: Prompt) -> State:
     """Ask the board for it. Raises BoardError where a slot's name belongs to a file."""
     main, backup = (prompt.text(f"say(digest({name!r}))") for name in (MAIN, BACKUP))
-    return State(main, backup, {name: _read_slot(prompt, name) for name in SLOTS})
+    return State(main, backup, {name: read_slot(prompt, name) for name in SLOTS})
 
 
-def without_slot(path: str, slot: str) -> str:
+def _without_slot(path: str, slot: str) -> str:
     """A path as the board tells it, without the slot's directory. Raises BoardError for what is no path inside."""
     inside = path.removeprefix(f"{slot}/")
     if inside == path or not all(_PART.fullmatch(part) for part in inside.split("/")):
@@ -110,7 +110,8 @@ def without_slot(path: str, slot: str) -> str:
     return inside
 
 
-def _read_slot(prompt: Prompt, name: str) -> Slot:
+def read_slot(prompt: Prompt, name: str) -> Slot:
+    """Ask the board for one slot. Raises BoardError as read_state()."""
     there = prompt.text(f"say(kind({name!r}))")
     if there == "file":
         raise BoardError(f"{prompt.port}: {name} on the board is a file; rename it, deploy needs a directory there")
@@ -119,7 +120,7 @@ def _read_slot(prompt: Prompt, name: str) -> Slot:
     files, directories = {}, []
     for entry in prompt.ask(f"tree({name!r})"):
         path, found = entry if isinstance(entry, list) and len(entry) == 2 else ("", "")
-        inside = without_slot(str(path), name)
+        inside = _without_slot(str(path), name)
         if found is None:
             directories.append(inside)
         else:

