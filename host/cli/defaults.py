@@ -8,15 +8,14 @@ from typing import Any, Final
 
 import typer
 
-from offbeat.host.project import Project, current_project
+from offbeat.host.project import FILE, Project, current_project
 from offbeat.train.boards import BOARDS, limits_of
 from offbeat.train.errors import InputError
-from offbeat.train.simulate import MACHINES
 
 __all__ = ["USES", "defaults_of", "take_defaults"]
 
 USES: Final[dict[str, dict[str, str]]] = {
-    "simulate": {"machine": "machine_kind", "rate": "rate"},
+    "simulate": {"rate": "rate"},
     "record": {"port": "port"},
     "check": {"false_alarms": "false_alarms", "flash": "flash", "ram": "ram", "mhz": "mhz"},
     "train": {"out": "model", "name": "machine", "board": "board", "false_alarms": "false_alarms"},
@@ -25,7 +24,7 @@ USES: Final[dict[str, dict[str, str]]] = {
     "profile": {"model": "trained"},
     "deploy": {"model": "trained", "port": "port", "board": "wired_board"},
     "undeploy": {"port": "port"},
-    "virtual": {"model": "trained", "machine": "machine_kind", "rate": "rate"},
+    "virtual": {"model": "trained", "rate": "rate"},
     "validate": {"model": "trained", "port": "port"},
     "monitor": {"port": "port"},
     "journal": {"port": "port"},
@@ -45,8 +44,6 @@ def defaults_of(project: Project) -> dict[str, Any]:
         values["model"] = str(project.model)
         if (project.model / "model.beat").exists():
             values["trained"] = str(project.model)
-    if project.machine in MACHINES:
-        values["machine_kind"] = project.machine
     if project.sensor is not None:
         values["rate"] = project.sensor.options.get("rate")
     if project.board:
@@ -63,7 +60,7 @@ def take_defaults(context: typer.Context) -> None:
     Raises InputError for a file that cannot be used, unless only help is asked for.
     """
     name = context.invoked_subcommand
-    if name is None or name in _ITS_OWN or not Path("offbeat.toml").exists():
+    if name is None or name in _ITS_OWN or not Path(FILE).exists():
         return
     try:
         project = current_project()

@@ -14,7 +14,7 @@ from offbeat.train.errors import InputError
 from .identity import VIRTUAL, Identity
 from .prompt import Prompt
 
-__all__ = ["board_settings"]
+__all__ = ["board_settings", "settings_of"]
 
 
 def board_settings(
@@ -22,11 +22,16 @@ def board_settings(
     run: Mapping[str, object],
 ) -> dict[str, object]:  # fmt: skip
     """settings.json, whose fields are those of device/offbeat/start.py. Raises InputError, BoardError."""
-    common: dict[str, object] = {"board": board, "unique": "", "run": dict(run)}
     if board == VIRTUAL:
-        return {**common, **_virtual(prompt, identity, sensor)}
-    choice = _at_the_rate_of(model, sensor or _sensor_of(model))
+        return {"board": board, "run": dict(run), **_virtual(prompt, identity, sensor)}
+    return settings_of(board, _at_the_rate_of(model, sensor or _sensor_of(model)), run)
+
+
+def settings_of(board: str, choice: SensorChoice, run: Mapping[str, object]) -> dict[str, object]:
+    """settings.json for a board of train.boards with a sensor. Raises InputError."""
+    check_options(choice)
     bus = bus_settings(board_named(board), choice)
+    common: dict[str, object] = {"board": board, "unique": "", "run": dict(run)}
     return {**common, "sensor": choice.name, "options": _whole(choice.options), "bus": bus}
 
 
