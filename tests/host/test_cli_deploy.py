@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from offbeat.host.board import Board
+from offbeat.host.cli import application
 from offbeat.host.virtual import VirtualBoard, source_from
 from tests.host.small import needs_micropython
-from tests.host.test_cli import refused, run
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*words: object) -> Result:
+    """A command in this process: what test_cli.py does in one of its own takes a second each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["offbeat", *map(str, words)])
+        return CliRunner().invoke(application(), sys.argv[1:])
+
+
+def refused(*words: object, says: str) -> None:
+    """Exit code 2 and one sentence on standard error."""
+    found = run(*words)
+    assert found.exit_code == 2, found.output
+    assert isinstance(found.exception, SystemExit) and says in " ".join(found.stderr.split()), found.output
 
 
 @pytest.fixture
@@ -27,55 +48,54 @@ def virtual(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 @needs_micropython
 def test_from_init_to_undeploy(virtual: VirtualBoard, tmp_path: Path) -> None:
     """The way through a project directory, in which no command but init is told where the board is."""
-    here = {"cwd": tmp_path}
-    found = run("init", "--board", "pico", "--sensor", "lis3dh", "--machine", "fan", "--port", virtual.port, **here)
-    assert found.returncode == 0 and "GP4, pin 6  SDA" in found.stdout, found.stderr
+    found = run("init", "--board", "pico", "--sensor", "lis3dh", "--machine", "fan", "--port", virtual.port)
+    assert found.exit_code == 0 and "GP4, pin 6  SDA" in found.stdout, found.output
     shutil.copytree(MODELS / "fan", tmp_path / "models" / "fan")
-    planned = run("deploy", "--dry-run", **here)
-    assert planned.returncode == 0 and "nothing was changed" in planned.stdout, planned.stderr
+    planned = run("deploy", "--dry-run")
+    assert planned.exit_code == 0 and "nothing was changed" in planned.stdout, planned.output
     assert ["send", "2912", "offbeat_a/model.beat"] in [line.split() for line in planned.stdout.splitlines()]
-    deployed = json.loads(run("deploy", "--json", **here).stdout)
+    deployed = json.loads(run("deploy", "--json").stdout)
     with Board.open(virtual.port) as board:
         assert deployed["done"] and deployed["model"] == board.hello.model
-    validated = run("validate", "--windows", 5, "--json", **here)
-    assert validated.returncode == 0 and json.loads(validated.stdout)["mismatches"] == 0
-    watched = run("monitor", "--seconds", 1, **here)
-    assert watched.returncode == 0 and "windows" in watched.stdout
-    again = run("deploy", **here)
-    assert "the board runs it" in again.stdout and "nothing" not in again.stdout.split("main.py")[0], again.stderr
-    removed = run("undeploy", **here)
-    assert removed.returncode == 0 and "main.py from before" in removed.stdout, removed.stderr
-    assert "nothing of deploy's" in run("undeploy", "--dry-run", **here).stdout
+    validated = run("validate", "--windows", 5, "--json")
+    assert validated.exit_code == 0 and json.loads(validated.stdout)["mismatches"] == 0
+    watched = run("monitor", "--seconds", 1)
+    assert watched.exit_code == 0 and "windows" in watched.stdout
+    again = run("deploy")
+    assert "the board runs it" in again.stdout and "nothing" not in again.stdout.split("main.py")[0], again.output
+    removed = run("undeploy")
+    assert removed.exit_code == 0 and "main.py from before" in removed.stdout, removed.output
+    assert "nothing of deploy's" in run("undeploy", "--dry-run").stdout
 
 
-def test_options_win_over_the_file(tmp_path: Path) -> None:
-    run("init", "--board", "pico", "--sensor", "lis3dh", "--port", "/dev/nothing1", cwd=tmp_path)
-    refused("monitor", says="/dev/nothing1: there is no such port", cwd=tmp_path)
-    refused("monitor", "--port", "/dev/nothing2", says="/dev/nothing2: there is no such port", cwd=tmp_path)
+def test_options_win_over_the_file() -> None:
+    run("init", "--board", "pico", "--sensor", "lis3dh", "--port", "/dev/nothing1")
+    refused("monitor", says="/dev/nothing1: there is no such port")
+    refused("monitor", "--port", "/dev/nothing2", says="/dev/nothing2: there is no such port")
 
 
 def test_a_bad_file_stops_every_command_but_those_that_mend_it(tmp_path: Path) -> None:
     (tmp_path / "offbeat.toml").write_text("[board]\nname = 'pica'\n")
-    refused("monitor", says="offbeat.toml: [board] name is 'pica', which offbeat does not know", cwd=tmp_path)
-    refused("boards", says="offbeat.toml: [board] name is 'pica'", cwd=tmp_path)
-    assert run("monitor", "--help", cwd=tmp_path).returncode == 0
-    assert run("doctor", "--json", cwd=tmp_path).returncode == 0
-    refused("init", "--board", "pico", "--sensor", "lis3dh", says="is there already", cwd=tmp_path)
-    assert run("init", "--board", "pico", "--sensor", "lis3dh", "--force", cwd=tmp_path).returncode == 0
+    refused("monitor", says="offbeat.toml: [board] name is 'pica', which offbeat does not know")
+    refused("boards", says="offbeat.toml: [board] name is 'pica'")
+    assert run("monitor", "--help").exit_code == 0
+    assert run("doctor", "--json").exit_code == 0
+    refused("init", "--board", "pico", "--sensor", "lis3dh", says="is there already")
+    assert run("init", "--board", "pico", "--sensor", "lis3dh", "--force").exit_code == 0
 
 
 def test_train_writes_where_the_file_says(tmp_path: Path) -> None:
-    run("init", "--board", "pico", "--sensor", "lis3dh", "--machine", "fan", cwd=tmp_path)
-    run("simulate", "normal.csv", "--seconds", 20, cwd=tmp_path)
-    found = run("train", "normal.csv", "--family", "gaussian", "--features", "motion", "--json", cwd=tmp_path)
-    assert found.returncode == 0, found.stderr
+    run("init", "--board", "pico", "--sensor", "lis3dh", "--machine", "fan")
+    run("simulate", "normal.csv", "--seconds", 20)
+    found = run("train", "normal.csv", "--family", "gaussian", "--features", "motion", "--json")
+    assert found.exit_code == 0, found.output
     assert (tmp_path / "models" / "fan" / "model.beat").exists()
-    assert run("export", "--to", "c", "-o", "out", "--json", cwd=tmp_path).returncode == 0
+    assert run("export", "--to", "c", "-o", "out", "--json").exit_code == 0
 
 
 def test_boards() -> None:
     shown = run("boards")
-    assert shown.returncode == 0 and "ch32v003" in shown.stdout and "133 MHz" in shown.stdout
+    assert shown.exit_code == 0 and "ch32v003" in shown.stdout and "133 MHz" in shown.stdout
     (board,) = json.loads(run("boards", "esp32", "--json").stdout)
     assert board["ram"] == 520 * 1024 and "GPIO21  SDA" in board["wiring"]
     assert "exports in C" in run("boards", "bluepill").stdout
@@ -97,5 +117,5 @@ def test_boards() -> None:
     ],
 )
 def test_bad_words(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
-    refused(*words, says=says, cwd=tmp_path)
+    refused(*words, says=says)
     assert not list(tmp_path.iterdir())
