@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from offbeat.host.board import Board
-from offbeat.host.cli import application
 from offbeat.host.virtual import VirtualBoard, source_from
 from tests.host.small import needs_micropython
+from tests.host.test_cli import refused, run
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -22,20 +20,6 @@ MODELS = Path(__file__).resolve().parents[2] / "models"
 @pytest.fixture(autouse=True)
 def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def run(*words: object) -> Result:
-    """A command in this process: what test_cli.py does in one of its own takes a second each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["offbeat", *map(str, words)])
-        return CliRunner().invoke(application(), sys.argv[1:])
-
-
-def refused(*words: object, says: str) -> None:
-    """Exit code 2 and one sentence on standard error."""
-    found = run(*words)
-    assert found.exit_code == 2, found.output
-    assert isinstance(found.exception, SystemExit) and says in " ".join(found.stderr.split()), found.output
 
 
 @pytest.fixture
@@ -49,22 +33,22 @@ def virtual(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 def test_from_init_to_undeploy(virtual: VirtualBoard, tmp_path: Path) -> None:
     """The way through a project directory, in which no command but init is told where the board is."""
     found = run("init", "--board", "pico", "--sensor", "lis3dh", "--machine", "fan", "--port", virtual.port)
-    assert found.exit_code == 0 and "GP4, pin 6  SDA" in found.stdout, found.output
+    assert found.returncode == 0 and "GP4, pin 6  SDA" in found.stdout, found.stderr
     shutil.copytree(MODELS / "fan", tmp_path / "models" / "fan")
     planned = run("deploy", "--dry-run")
-    assert planned.exit_code == 0 and "nothing was changed" in planned.stdout, planned.output
+    assert planned.returncode == 0 and "nothing was changed" in planned.stdout, planned.stderr
     assert ["send", "2912", "offbeat_a/model.beat"] in [line.split() for line in planned.stdout.splitlines()]
     deployed = json.loads(run("deploy", "--json").stdout)
     with Board.open(virtual.port) as board:
         assert deployed["done"] and deployed["model"] == board.hello.model
     validated = run("validate", "--windows", 5, "--json")
-    assert validated.exit_code == 0 and json.loads(validated.stdout)["mismatches"] == 0
+    assert validated.returncode == 0 and json.loads(validated.stdout)["mismatches"] == 0
     watched = run("monitor", "--seconds", 1)
-    assert watched.exit_code == 0 and "windows" in watched.stdout
+    assert watched.returncode == 0 and "windows" in watched.stdout
     again = run("deploy")
-    assert "the board runs it" in again.stdout and "nothing" not in again.stdout.split("main.py")[0], again.output
+    assert "the board runs it" in again.stdout and "nothing" not in again.stdout.split("main.py")[0], again.stderr
     removed = run("undeploy")
-    assert removed.exit_code == 0 and "main.py from before" in removed.stdout, removed.output
+    assert removed.returncode == 0 and "main.py from before" in removed.stdout, removed.stderr
     assert "nothing of deploy's" in run("undeploy", "--dry-run").stdout
 
 
@@ -78,24 +62,24 @@ def test_a_bad_file_stops_every_command_but_those_that_mend_it(tmp_path: Path) -
     (tmp_path / "offbeat.toml").write_text("[board]\nname = 'pica'\n")
     refused("monitor", says="offbeat.toml: [board] name is 'pica', which offbeat does not know")
     refused("boards", says="offbeat.toml: [board] name is 'pica'")
-    assert run("monitor", "--help").exit_code == 0
-    assert run("doctor", "--json").exit_code == 0
+    assert run("monitor", "--help").returncode == 0
+    assert run("doctor", "--json").returncode == 0
     refused("init", "--board", "pico", "--sensor", "lis3dh", says="is there already")
-    assert run("init", "--board", "pico", "--sensor", "lis3dh", "--force").exit_code == 0
+    assert run("init", "--board", "pico", "--sensor", "lis3dh", "--force").returncode == 0
 
 
 def test_train_writes_where_the_file_says(tmp_path: Path) -> None:
     run("init", "--board", "pico", "--sensor", "lis3dh", "--machine", "fan")
     run("simulate", "normal.csv", "--seconds", 20)
     found = run("train", "normal.csv", "--family", "gaussian", "--features", "motion", "--json")
-    assert found.exit_code == 0, found.output
+    assert found.returncode == 0, found.stderr
     assert (tmp_path / "models" / "fan" / "model.beat").exists()
-    assert run("export", "--to", "c", "-o", "out", "--json").exit_code == 0
+    assert run("export", "--to", "c", "-o", "out", "--json").returncode == 0
 
 
 def test_boards() -> None:
     shown = run("boards")
-    assert shown.exit_code == 0 and "ch32v003" in shown.stdout and "133 MHz" in shown.stdout
+    assert shown.returncode == 0 and "ch32v003" in shown.stdout and "133 MHz" in shown.stdout
     (board,) = json.loads(run("boards", "esp32", "--json").stdout)
     assert board["ram"] == 520 * 1024 and "GPIO21  SDA" in board["wiring"]
     assert "exports in C" in run("boards", "bluepill").stdout
