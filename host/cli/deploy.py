@@ -79,6 +79,10 @@ def _print(plan: Plan, dry_run: bool, untried: bool) -> None:
         ("flash", f"{size_in_words(plan.needed)} needed, {size_in_words(plan.free)} free"),
     ]
     rows += [("main.py", "that of somebody else is kept for undeploy")] if plan.backup else []
+    if plan.trial is not None:
+        heap = f"{size_in_words(plan.trial.free)} of heap left, " if plan.trial.free else ""
+        kernels = "viper" if plan.trial.viper else "bytecode"
+        rows.append(("tried", f"{plan.trial.passed} of {plan.trial.of} golden windows right, {heap}{kernels} kernels"))
     table("", ("", ""), rows)
     if dry_run:
         for path in sorted(plan.content):

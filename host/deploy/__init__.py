@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from offbeat.device.modelfile import Model
@@ -76,7 +76,7 @@ def deploy(
         if dry_run:
             return plan
         before = _main(prompt)
-        install(prompt, plan, attempt, progress)
+        plan = replace(plan, trial=install(prompt, plan, attempt, progress))
     if attempt:
         _confirm(plan, before, progress)
     return plan

@@ -13,7 +13,7 @@ from offbeat.host.errors import BoardError, Unplugged
 from offbeat.host.lines import printable
 from offbeat.train.limits import size_in_words
 
-from .plan import Plan
+from .plan import Plan, Trial
 from .prompt import Prompt, PromptError
 from .slots import BACKUP, COPYING, MAIN, VERIFIED, digest, manifest_text, read_slot
 
@@ -34,21 +34,22 @@ _MISFITS: Final = {
 }
 
 
-def install(prompt: Prompt, plan: Plan, attempt: bool, progress: Progress) -> None:
-    """Bring the board to the plan's state, up to main.py. attempt: try what was copied, too.
+def install(prompt: Prompt, plan: Plan, attempt: bool, progress: Progress) -> Trial | None:
+    """Bring the board to the plan's state, main.py last. attempt: try what was copied, before that.
 
     Raises BoardError, with the board as it was; what a lost connection leaves stands in the slot that does not run.
     """
+    trial = None
     try:
         _copy(prompt, plan, progress)
         _verify(prompt, plan, progress)
         if attempt:
             progress("try it on the board", 0.0)
-            _try(prompt, plan)
+            trial = _try(prompt, plan)
             progress("try it on the board", 1.0)
     except BaseException as error:
         with contextlib.suppress(BoardError, Unplugged):
-            clear_slot(prompt, plan.slot.name)
+            _abandon(prompt, plan.slot.name)
         if isinstance(error, PromptError) and error.is_out_of_space:
             raise BoardError(
                 f"{plan.port}: the board's flash became full, with about {size_in_words(plan.needed)} to write; "
@@ -56,6 +57,13 @@ def install(prompt: Prompt, plan: Plan, attempt: bool, progress: Progress) -> No
             ) from None
         raise
     _switch(prompt, plan)
+    return trial
+
+
+def _abandon(prompt: Prompt, slot: str) -> None:
+    """Empty the slot, whatever was going on there."""
+    prompt.settle()
+    clear_slot(prompt, slot)
 
 
 def _copy(prompt: Prompt, plan: Plan, progress: Progress) -> None:
@@ -95,20 +103,15 @@ def _write(prompt: Prompt, files: Mapping[str, bytes], heap: int, count: Callabl
     most = max(_SMALLEST_PART, min(_LARGEST_PART, heap // 32))
     batch: list[str] = []
     size = 0
-    try:
-        for code, length in _commands(files, most):
-            if batch and size + length > most:
-                prompt.run("\n".join(batch))
-                count(size)
-                batch, size = [], 0
-            batch.append(code)
-            size += length
-        prompt.run("\n".join(batch))
-        count(size)
-    except BaseException:
-        with contextlib.suppress(BoardError, Unplugged):  # an open file cannot be removed from every file system
-            prompt.run("f.close()")
-        raise
+    for code, length in _commands(files, most):
+        if batch and size + length > most:
+            prompt.run("\n".join(batch))
+            count(size)
+            batch, size = [], 0
+        batch.append(code)
+        size += length
+    prompt.run("\n".join(batch))
+    count(size)
 
 
 def _commands(files: Mapping[str, bytes], most: int) -> Iterator[tuple[str, int]]:
@@ -143,16 +146,20 @@ def _digest(prompt: Prompt, place: str, path: str) -> str:
     return prompt.text(f"say(digest({_inside(place, path)}))")
 
 
-def _try(prompt: Prompt, plan: Plan) -> None:
+def _try(prompt: Prompt, plan: Plan) -> Trial:
     """Run the board's own trial. Raises BoardError saying what would not work."""
     try:
         found = prompt.value(f"try_it({plan.slot.name!r})", _TRIAL_SECONDS)
     except PromptError as error:
-        reason = "its heap is too small" if error.error.startswith("MemoryError") else f"it says {error.error}"
+        small = f"its heap is too small, {size_in_words(plan.identity.heap)} were free"
+        reason = small if error.error.startswith("MemoryError") else f"it says {error.error}"
         raise BoardError(f"{plan.port}: what was copied does not start there: {reason}; {_UNTOUCHED}") from None
-    reason = _reason(found if isinstance(found, dict) else {}, plan)
+    found = found if isinstance(found, dict) else {}
+    reason = _reason(found, plan)
     if reason:
         raise BoardError(f"{plan.port}: {reason}; {_UNTOUCHED}")
+    passed, of, free = (int(found.get(key, 0)) for key in ("passed", "of", "free"))
+    return Trial(passed, of, free, found.get("viper") is True)
 
 
 def _reason(found: dict[str, Any], plan: Plan) -> str:
@@ -180,7 +187,8 @@ def _reason(found: dict[str, Any], plan: Plan) -> str:
             f"the board scores {found.get('of', 0)} golden windows, and {found.get('passed', 0)} of them right; "
             "its firmware computes otherwise than it should, flash another version of MicroPython"
         )
-    return "" if "of" in found else "the board does not say what it tried; reset it"
+    whole = all(isinstance(found.get(key), int) for key in ("passed", "of", "free"))
+    return "" if whole else "the board does not say what it tried; reset it"
 
 
 def _switch(prompt: Prompt, plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 
 from offbeat.host.errors import BoardError
@@ -12,16 +12,28 @@ from offbeat.train.limits import size_in_words
 from .identity import Identity
 from .slots import BACKUP, COPYING, MAIN, Slot, State, digest, manifest_text
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "Trial", "make_plan"]
 
 _BLOCKS_OF_A_DIRECTORY = 2  # of littlefs: a pair of metadata blocks
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the board found when it tried the model. passed, of: golden windows scored as they should be; free: bytes
+    of heap that are left; viper: kernels are machine code."""
+
+    passed: int
+    of: int
+    free: int
+    viper: bool
 
 
 @dataclass(frozen=True)
 class Plan:
     """A deployment. content: bytes by the path in the slot; slot: as it is now; send, copy, keep: paths that go over
     the line, that the active slot has already, and that the slot itself has; remove: what goes from the slot;
-    backup: a main.py of somebody else is kept; needed, free: bytes of the board's file system, in whole blocks."""
+    backup: a main.py of somebody else is kept; needed, free: bytes of the board's file system, in whole blocks; trial:
+    None as long as none was made."""
 
     port: str
     identity: Identity
@@ -38,6 +50,7 @@ class Plan:
     backup: bool
     needed: int
     free: int
+    trial: Trial | None = None
 
     @property
     def compiled(self) -> int:
@@ -75,6 +88,7 @@ class Plan:
             "files": {path: len(data) for path, data in sorted(self.content.items())},
             "send": list(self.send), "copy": list(self.copy), "keep": list(self.keep), "remove": list(self.remove),
             "backup": BACKUP if self.backup else None, "needed": self.needed, "free": self.free,
+            "trial": None if self.trial is None else asdict(self.trial),
         }  # fmt: skip
 
 
@@ -102,7 +116,7 @@ def make_plan(
             f"`mpremote connect {port} cp :{BACKUP} .` and then `mpremote connect {port} rm :{BACKUP}`"
         )
     plan = Plan(port, identity, board, sensor, model, content, slot, active, send, copy, keep, remove, backup, 0, 0)
-    return Plan(**{**plan.__dict__, "needed": _needed(plan), "free": identity.free})
+    return replace(plan, needed=_needed(plan), free=identity.free)
 
 
 def _needed(plan: Plan) -> int:

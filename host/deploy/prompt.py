@@ -22,6 +22,16 @@ from offbeat.train.resources import folder
 
 __all__ = ["Prompt", "PromptError"]
 
+_FORGET: Final = """
+for name in list(sys.modules):
+    if name.split(".")[0] == "offbeat":
+        del sys.modules[name]
+for name in list(globals()):
+    if not name.startswith("_"):
+        del globals()[name]
+import gc
+gc.collect()
+"""
 _BAUDRATE: Final = 115200
 _PATIENCE: Final = 10.0  # s without a byte from the board
 _AGAIN: Final = 1.0  # s until another Ctrl-C
@@ -50,6 +60,7 @@ class Prompt:
     def __init__(self, port: str, transport: SerialTransport) -> None:
         self.port = port
         self._transport = transport
+        self._is_computer = False
 
     @classmethod
     def open(cls, port: str) -> Self:
@@ -66,17 +77,22 @@ class Prompt:
         prompt = cls(port, transport)
         try:
             prompt._enter()
-            prompt.run((folder("boards") / "deployed" / "prompt.py").read_text(encoding="utf-8"))
         except BaseException:
+            with contextlib.suppress(BoardError, Unplugged):
+                prompt.restart()
             prompt.close()
             raise
         return prompt
 
     def _enter(self) -> None:
         self._stop(soft_reset=False)
+        self._is_computer = self.run("import sys\nprint(sys.platform)").strip() == "linux"
         # A fresh heap is what main.py gets. MicroPython on a computer has no soft reset at the raw prompt.
-        if self.run("import sys\nprint(sys.platform)").strip() != "linux":
+        if self._is_computer:
+            self.run(_FORGET)
+        else:
             self._stop(soft_reset=True)
+        self.run((folder("boards") / "deployed" / "prompt.py").read_text(encoding="utf-8"))
 
     def _stop(self, soft_reset: bool) -> None:
         """Enter the raw prompt; a board that boots does not hear the first Ctrl-C, so it gets more of them."""
@@ -97,6 +113,13 @@ class Prompt:
                 raise BoardError(f"{self.port}: the board takes no input; it is stuck, reset it") from None
             except OSError as error:
                 raise self._unplugged() from error
+
+    def settle(self) -> None:
+        """Come back to a prompt with a fresh heap, after a command that was cut short or took all memory."""
+        self._stop(soft_reset=False)
+        if self._is_computer:
+            self.restart()
+        self._enter()
 
     def run(self, code: str, patience: float = _PATIENCE) -> str:
         """Run code; returns what it printed. patience: seconds without a byte until the board counts as stuck."""

@@ -1,14 +1,15 @@
 """Runs under MicroPython, as main.py of a virtual board: its flash is littlefs in a file, as a real board's is.
 
-Like a port's own start it mounts the flash, changes into it and runs the main.py there, where there is one.
+Like a port's own start it mounts the flash, changes into it and runs the main.py there, where there is one. Names begin
+with an underscore, for `offbeat deploy` lets go of the others.
 """
 
 import builtins
 import os
 import sys
 
-BLOCK = 4096
-HOST = os.getcwd()
+_BLOCK = 4096
+_HOST = os.getcwd()
 
 
 class FileFlash:
@@ -16,24 +17,24 @@ class FileFlash:
 
     def __init__(self):
         self.file = open("flash.img", "r+b")  # noqa: SIM115
-        self.blocks = self.file.seek(0, 2) // BLOCK
+        self.blocks = self.file.seek(0, 2) // _BLOCK
 
     def readblocks(self, block, buffer, offset=0):
-        self.file.seek(block * BLOCK + offset)
+        self.file.seek(block * _BLOCK + offset)
         self.file.readinto(buffer)
 
     def writeblocks(self, block, buffer, offset=0):
-        self.file.seek(block * BLOCK + offset)
+        self.file.seek(block * _BLOCK + offset)
         self.file.write(buffer)
 
     def ioctl(self, operation, argument):
         if operation == 4:
             return self.blocks
         if operation == 5:
-            return BLOCK
+            return _BLOCK
         if operation == 6:
-            self.file.seek(argument * BLOCK)
-            self.file.write(b"\xff" * BLOCK)
+            self.file.seek(argument * _BLOCK)
+            self.file.write(b"\xff" * _BLOCK)
         return 0
 
 
@@ -46,7 +47,7 @@ except OSError:
 
 _open = builtins.open
 # The sensor's pipe and what describes it stay on the computer.
-_outside = {name: HOST + "/" + name for name in ("sensor.pipe", "about.json")}
+_outside = {name: _HOST + "/" + name for name in ("sensor.pipe", "about.json")}
 builtins.open = lambda path, *rest: _open(_outside.get(path, path), *rest)
 os.chdir("/flash")
 sys.path[:] = ["", ".frozen"]

@@ -88,6 +88,7 @@ def test_a_deployed_board_runs_and_computes_what_the_trainer_did(virtual: Virtua
     stages: dict[str, list[float]] = {}
     plan = deploy(new, virtual.port, progress=lambda stage, share: stages.setdefault(stage, []).append(share))
     assert plan.board == "virtual" and plan.model == model_on(virtual)
+    assert plan.trial is not None and (plan.trial.passed, plan.trial.of, plan.trial.viper) == (3, 3, True)
     assert list(stages) == ["copy", "read back", "try it on the board", "start"]
     assert stages["copy"] == sorted(stages["copy"]) and stages["copy"][-1] == 1.0
     report = validate(new, virtual.port, windows=20)
@@ -394,3 +395,37 @@ def test_names_from_the_board_stay_inside_its_slot(virtual: VirtualBoard, new: P
     removal = undeploy(virtual.port)
     assert removal.removed == ("offbeat_a/manifest.json",)
     assert (virtual.flash / "about.json").exists()
+
+
+@pytest.mark.parametrize("where", ["follow", "raw_paste_write"])
+def test_control_c_in_the_middle_of_a_command_leaves_the_old_state(
+    virtual: VirtualBoard, new: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    before, model = files(virtual), model_on(virtual)
+    real, count = getattr(SerialTransport, where), []
+
+    def interrupted(transport: SerialTransport, *words: object) -> object:
+        count.append(1)
+        if len(count) == 20:
+            if where == "raw_paste_write":  # half a command is on its way
+                transport.serial.write(b"f = open('x")
+            raise KeyboardInterrupt
+        return real(transport, *words)
+
+    monkeypatch.setattr(SerialTransport, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        deploy(new, virtual.port)
+    assert model_on(virtual) == model
+    after = files(virtual)
+    assert {name: after[name] for name in before} == before
+    undeploy(virtual.port)
+    assert files(virtual) == before
+
+
+def test_a_model_that_does_not_fit_the_heap_is_refused(old: Path, tmp_path: Path) -> None:
+    large = write(tmp_path / "large.beat", whole_model("gaussian", golden=1))
+    with VirtualBoard(source=source(), model=old, speed=10.0, heap="76K") as virtual:
+        before = files(virtual)
+        with pytest.raises(BoardError, match=r"(does not fit the board's heap|its heap is too small).*untouched"):
+            deploy(large, virtual.port)
+        assert files(virtual) == before

@@ -7,6 +7,8 @@ import json
 import os
 import sys
 
+LONGEST_TEXT = 32768  # bytes
+
 
 def say(value):
     print(json.dumps(value))
@@ -50,8 +52,10 @@ def digest(path):
 def text(path):
     """A small text file, empty where it is none."""
     try:
+        if os.stat(path)[6] > LONGEST_TEXT:
+            return ""
         with open(path) as file:
-            return file.read(65536)
+            return file.read()
     except (OSError, UnicodeError):
         return ""
 
@@ -80,9 +84,7 @@ def copy(source, target):
 
 def try_it(place):
     """What offbeat.trial finds in a directory."""
-    for name in list(sys.modules):
-        if name == "offbeat" or name.startswith("offbeat."):
-            del sys.modules[name]
+    forget()
     sys.path.insert(0, place)
     try:
         from offbeat.trial import trial
@@ -90,3 +92,12 @@ def try_it(place):
         say(trial(place))
     finally:
         sys.path.remove(place)
+        forget()
+
+
+def forget():
+    """Let go of the package, so that what follows has the heap that it took."""
+    for name in list(sys.modules):
+        if name.split(".")[0] == "offbeat":
+            del sys.modules[name]
+    gc.collect()
