@@ -34,7 +34,8 @@ gc.collect()
 """
 _BAUDRATE: Final = 115200
 _PATIENCE: Final = 10.0  # s without a byte from the board
-_AGAIN: Final = 1.0  # s until another Ctrl-C
+_AGAIN: Final = 2.0  # s until another Ctrl-C
+_SILENCE: Final = 0.3  # s without a byte: the board has said all that it had to say
 _PAUSE: Final = 0.05  # s in which an interrupted board returns to its prompt
 
 
@@ -97,11 +98,18 @@ class Prompt:
     def _stop(self, soft_reset: bool) -> None:
         """Enter the raw prompt; a board that boots does not hear the first Ctrl-C, so it gets more of them."""
         deadline = time.monotonic() + _PATIENCE
-        patience = _PATIENCE if soft_reset else _AGAIN
+        tries = 0
         while True:
+            tries += 1
             try:
                 with contextlib.redirect_stdout(io.StringIO()):  # the transport prints what it heard
-                    self._transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=patience)
+                    self._transport.enter_raw_repl(
+                        soft_reset=soft_reset, timeout_overall=_PATIENCE if soft_reset else _AGAIN
+                    )
+                    if tries > 1:
+                        # An answer to an earlier try may still come, which the transport would take for another one's.
+                        self._wait_for_silence()
+                        self._transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=_PATIENCE)
                 return
             except TransportError:
                 if time.monotonic() >= deadline:
@@ -113,6 +121,15 @@ class Prompt:
                 raise BoardError(f"{self.port}: the board takes no input; it is stuck, reset it") from None
             except OSError as error:
                 raise self._unplugged() from error
+
+    def _wait_for_silence(self) -> None:
+        line = self._transport.serial
+        quiet_since = time.monotonic()
+        while time.monotonic() < quiet_since + _SILENCE:
+            if line.in_waiting:
+                line.read(line.in_waiting)
+                quiet_since = time.monotonic()
+            time.sleep(0.01)
 
     def settle(self) -> None:
         """Come back to a prompt with a fresh heap, after a command that was cut short or took all memory."""
