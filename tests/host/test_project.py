@@ -176,3 +176,16 @@ def test_a_drawing_joins_every_wire(name: str, sensor: str, bus: str) -> None:
 def test_a_drawing_of_pins_of_ones_own() -> None:
     drawing = wiring_drawing(board_named("pico"), SensorChoice("mpu6050", pins={"sda": 16}))
     assert "16  SDA" in drawing and "GP5, pin 7  SCL" in drawing
+
+
+def test_the_documentations_file_is_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (block,) = text.split("```toml\n")[1:]
+    project = read_project(written(tmp_path, block.split("```")[0]))
+    assert project.sensor == SensorChoice("lis3dh", {"rate": 400, "range_g": 2}, "", {"sda": 4, "scl": 5})
+    assert project.run == {"journal": "journal"}
+
+
+def test_the_documentations_drawing_is_what_is_drawn() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    assert wiring_drawing(board_named("pico"), SensorChoice("adxl345", bus="spi")) in text
