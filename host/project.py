@@ -15,7 +15,7 @@ from offbeat.train.budget import parse_budget
 from offbeat.train.errors import InputError
 from offbeat.train.modelfile import write_atomically
 
-from .sensors import SensorChoice, bus_settings, check_options, sensor_named
+from .sensors import SensorChoice, bus_settings, check_options, is_pin, sensor_named
 
 __all__ = ["FILE", "RUN_KEYWORDS", "Project", "current_project", "project_text", "read_project", "write_project"]
 
@@ -119,7 +119,40 @@ def _journal(value: object) -> object:
     return value
 
 
-RUN_KEYWORDS: Final[Mapping[str, Callable[[object], object]]] = {"journal": _journal}
+def _whole(key: str, low: int, high: int) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise InputError(f"[run] {key} is {value!r}; it has to be a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _pin(value: object) -> object:
+    if not is_pin(value):
+        raise InputError(f'[run] alarm_pin is {value!r}; it has to be the number of a pin, or a name such as "B8"')
+    return value
+
+
+def _thermometer(value: object) -> object:
+    if value is not False:
+        raise InputError(
+            f"[run] thermometer is {value!r}; it can be false, for none; without it the board's own is read"
+        )
+    return value
+
+
+RUN_KEYWORDS: Final[Mapping[str, Callable[[object], object]]] = {
+    "journal": _journal,
+    "scores": _whole("scores", 0, 1000000),
+    "heartbeat": _whole("heartbeat", 1, 86400),
+    "evidence": _whole("evidence", 0, 16),
+    "alarm_pin": _pin,
+    "alarm_level": _whole("alarm_level", 0, 1),
+    "watchdog": _whole("watchdog", 1000, 600000),
+    "patience": _whole("patience", 1, 86400),
+    "thermometer": _thermometer,
+}
 """Keys of [run], each a keyword of app.run on the board, with what checks its value and brings it into JSON's form.
 A new keyword of app.run takes a line here."""
 
@@ -161,6 +194,8 @@ def project_text(project: Project) -> str:
         "",
         "[run]",
         "# journal = false  # keeps nothing on the board's flash",
+        "# alarm_pin = 15  # follows the alarm",
+        "# watchdog = 8000  # ms; docs/board.md has these and the others",
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

@@ -15,6 +15,7 @@ __all__ = [
     "SensorChoice",
     "bus_settings",
     "check_options",
+    "is_pin",
     "sensor_for_part",
     "sensor_named",
 ]
@@ -106,7 +107,7 @@ def bus_settings(board: Board, choice: SensorChoice) -> dict[str, object]:
     for name in choice.pins:
         if name not in names:
             raise InputError(f"a pin {name} has no place on {kind}; choose {', '.join(names) or 'another bus'}")
-        if not _is_pin(choice.pins[name]):
+        if not is_pin(choice.pins[name]):
             raise InputError(f"pin {name} is {choice.pins[name]!r}; it has to be a number, or a name such as B8")
         if not wiring.chosen and name in ("sda", "scl", "sck", "mosi", "miso"):
             raise InputError(f"a {board.name} has {name} at {getattr(wiring, name).label}; take it out of pins")
@@ -117,7 +118,8 @@ def bus_settings(board: Board, choice: SensorChoice) -> dict[str, object]:
     return {"kind": kind} if number is None else {"kind": kind, "id": number, **pins, "chosen": wiring.chosen}
 
 
-def _is_pin(value: object) -> bool:
+def is_pin(value: object) -> bool:
+    """Whether MicroPython may have a pin of that number or name."""
     if isinstance(value, str):
         return bool(re.fullmatch(r"[A-Z]{0,2}[0-9]{1,3}", value))
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1000

@@ -33,7 +33,16 @@ def start(place):
         except OSError as error:
             print("offbeat waits for its sensor:", error)
             time.sleep_ms(_PAUSE)
-    run(source, place + "/model.beat", settings["board"], unique_of(settings), **settings["run"])
+    run(source, place + "/model.beat", settings["board"], unique_of(settings), **_keywords(settings["run"]))
+
+
+def _keywords(options):
+    """Keywords of app.run; a pin that has a name becomes a machine.Pin, a number is one already."""
+    if sys.platform != "linux" and isinstance(options.get("alarm_pin"), str):
+        from machine import Pin  # type: ignore[attr-defined]
+
+        options["alarm_pin"] = Pin(options["alarm_pin"], Pin.OUT)
+    return options
 
 
 def settings_of(place):

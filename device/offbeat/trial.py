@@ -30,7 +30,8 @@ def trial(place):
             found["sensor"] = str(error) or repr(error)
             return found
         step = "the detector"
-        app = App(source, model, _nowhere, settings["board"], unique_of(settings), found["model"])
+        evidence = settings["run"].get("evidence")
+        app = App(source, model, _nowhere, settings["board"], unique_of(settings), found["model"], evidence=evidence)
         if app.detector is None:
             found["misfit"] = misfit(model, source) if model else ""
             return found

@@ -168,7 +168,7 @@ def test_a_sensor_that_answers_late_is_waited_for(
     machine: Asked, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "platform", "rp2")
-    settings = settings_of("pico", SensorChoice("lis3dh"), {"journal": None})
+    settings = settings_of("pico", SensorChoice("lis3dh"), {"journal": None, "alarm_pin": "B1"})
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     real, tries, ran = start.open_source, [], []
 
@@ -184,7 +184,7 @@ def test_a_sensor_that_answers_late_is_waited_for(
     start.start(str(tmp_path))
     ((source, path, board, unique), options), *_ = ran
     assert (source.sensor, path, board, unique) == ("LIS3DH", f"{tmp_path}/model.beat", "pico", "01ab")
-    assert options == {"journal": None}
+    assert (options["journal"], options["alarm_pin"].name) == (None, "B1")
     assert capsys.readouterr().out.count("offbeat waits for its sensor: no LIS3DH answers") == 2
 
 
@@ -204,4 +204,4 @@ def test_the_hosts_table_of_sensors_is_the_drivers() -> None:
 
 
 def test_keywords_of_the_main_loop_are_those_that_it_has() -> None:
-    assert set(RUN_KEYWORDS) <= set(inspect.signature(app.run).parameters) - {"source", "path", "board", "unique"}
+    assert set(RUN_KEYWORDS) == set(inspect.signature(app.make_app).parameters) - {"source", "path", "board", "unique"}

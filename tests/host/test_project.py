@@ -34,6 +34,10 @@ false_alarms = "1/week"
 
 [run]
 journal = false
+scores = 10
+alarm_pin = "B8"
+watchdog = 8000
+thermometer = false
 """
 
 
@@ -48,7 +52,9 @@ def test_everything_it_may_say(tmp_path: Path) -> None:
     assert project.sensor == SensorChoice("adxl345", {"rate": 800, "range_g": 4}, "spi", {"select": 13})
     assert (project.board, project.port, project.machine) == ("pico", "/dev/ttyACM0", "hall 3, pump")
     assert (project.model, project.false_alarms) == (tmp_path / "models" / "pump", "1/week")
-    assert project.run == {"journal": None}
+    assert project.run == {
+        "journal": None, "scores": 10, "alarm_pin": "B8", "watchdog": 8000, "thermometer": False,
+    }  # fmt: skip
     assert read_project(written(tmp_path, "")) == Project(tmp_path / "offbeat.toml")
 
 
@@ -75,6 +81,10 @@ def test_everything_it_may_say(tmp_path: Path) -> None:
         ("[board]\nname = 'blackpill'\n[sensor]\nname = 'lis3dh'\npins = {sda = 'B7'}\n", r"has sda at B7"),
         ("[machine]\nfalse_alarms = 'never'\n", r"never"),
         ("[run]\njournal = '../x'\n", r"\[run\] journal is '../x'"),
+        ("[run]\nwatchdog = 8\n", r"\[run\] watchdog is 8; it has to be a whole number from 1000"),
+        ("[run]\nalarm_level = true\n", r"alarm_level is True"),
+        ("[run]\nalarm_pin = 'x'\n", r"alarm_pin is 'x'"),
+        ("[run]\nthermometer = 1\n", r"thermometer is 1; it can be false"),
         ("[run]\nspeed = 2\n", r"\[run\] has no key speed; it has journal"),
     ],
 )  # fmt: skip
