@@ -7,8 +7,9 @@ READY := $(VENV)/.ready
 # TensorFlow too: larger than all the rest, and needed by some tests only
 FULL := $(VENV)/.ready-tflite
 LINKS := $(VENV)/src/offbeat
-# MicroPython's own modules as types; they would hide CPython's, so they live apart
-BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
+# MicroPython's own modules as types, of each port; they would hide CPython's, so they live apart
+STUB_PORTS := unix rp2 esp32 stm32
+STUB_VERSIONS := >=1.24,<2
 
 .PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-thresholds picture journal-sweep clean
 
@@ -26,8 +27,12 @@ $(READY): pyproject.toml
 	@ln -sfn $(CURDIR)/train $(LINKS)/train
 	@ln -sfn $(CURDIR)/host $(LINKS)/host
 	@ln -sfn $(CURDIR)/device/offbeat $(LINKS)/device
-	@rm -rf $(VENV)/typings && $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/typings $(BOARD_STUBS)
-	@mkdir -p $(VENV)/board && ln -sfn $(CURDIR)/device/offbeat $(VENV)/board/offbeat
+	@rm -rf $(VENV)/stubs
+	@for port in $(STUB_PORTS); do $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--target $(VENV)/stubs/$$port "micropython-$$port-stubs$(STUB_VERSIONS)" || exit 1; done
+	@mkdir -p $(VENV)/board
+	@ln -sfn $(CURDIR)/device/offbeat $(VENV)/board/offbeat
+	@ln -sfn $(CURDIR)/device/boards $(VENV)/board/offbeat_boards
 	@touch $@
 
 $(FULL): $(READY)
@@ -44,9 +49,9 @@ lint: $(READY)   ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)  ## mypy, for the host's code and for the board's
+types: $(READY)  ## mypy, for the host's code and for the board's on each port of MicroPython
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file device/mypy.ini
+	$(BIN)/python device/check_types.py
 
 generate: $(READY) ## the bytecode twin of the viper kernels
 	$(BIN)/python device/twin.py

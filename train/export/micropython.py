@@ -21,7 +21,7 @@ Copy everything here onto the board, then restart it:
     mpremote reset
 
 `main.py` reads a LIS3DH on I2C; set its two pins to those of your wiring, or give open_sensor the name of another
-sensor (`offbeat/sensors/`). From then on, on the host:
+sensor (`offbeat/sensors/`). Or let `offbeat deploy MODEL_DIR --port PORT` do all of that. From then on, on the host:
 
     offbeat validate MODEL_DIR --port PORT
     offbeat monitor --port PORT

@@ -67,7 +67,7 @@ def thermometer():
     try:
         import esp32  # type: ignore[import-not-found]
     except ImportError:
-        esp32 = None
+        esp32 = None  # type: ignore[assignment]
     if hasattr(esp32, "mcu_temperature"):  # ESP32-S2, S3, C3, C6: whole degC
         return lambda: 100 * esp32.mcu_temperature()
     if hasattr(esp32, "raw_temperature"):  # the first ESP32: whole degrees Fahrenheit
