@@ -1,0 +1,107 @@
+"""Running sums of features and of their products: means and covariances of any number of windows, in small integers.
+
+Sums are kept, not means: of integers they are exact, so nothing drifts, and the order of windows does not matter. What
+is summed is the difference from the first window's features (T. F. Chan, G. H. Golub, R. J. LeVeque: Algorithms for
+computing the sample variance, The American Statistician 37, 1983, "shifted data"), which keeps the numbers small. Where
+a difference or a sum of squares grows beyond its word, that feature is summed in units twice as large from there on.
+"""
+
+from array import array
+
+_LARGEST = 32767  # a product of two stays below 2**30
+_FULL = 1 << 29  # of a sum of squares' high word: the products of two features are no larger (Cauchy-Schwarz)
+
+
+class Moments:
+    """Sums over windows of `count` features; add() allocates nothing.
+
+    windows: how many there were; least, most: array('i') [F], the extremes of each feature. A sum is
+    high * 2**15 + low, in units of 2**shift of its features.
+    """
+
+    def __init__(self, count):
+        self.count = count
+        self.windows = 0
+        self.least = array("i", [0] * count)
+        self.most = array("i", [0] * count)
+        self._first = array("i", [0] * count)
+        self._shift = array("i", [0] * count)
+        self._difference = array("i", [0] * count)
+        self._high = array("i", [0] * count)
+        self._low = array("i", [0] * count)
+        pairs = count * (count + 1) // 2  # the lower triangle by rows
+        self._product_high = array("i", [0] * pairs)
+        self._product_low = array("H", [0] * pairs)
+
+    def add(self, values):
+        """Take the features of a window, array('i') [F]."""
+        if not self.windows:
+            for j in range(self.count):
+                self._first[j] = self.least[j] = self.most[j] = values[j]
+        difference, first, shifts = self._difference, self._first, self._shift
+        for j in range(self.count):
+            value = values[j]
+            if value < self.least[j]:
+                self.least[j] = value
+            if value > self.most[j]:
+                self.most[j] = value
+            value -= first[j]
+            shift = shifts[j]
+            x = (value + ((1 << shift) >> 1)) >> shift
+            while not -_LARGEST <= x <= _LARGEST:
+                self._coarsen(j)
+                shift += 1
+                x = (value + ((1 << shift) >> 1)) >> shift
+            difference[j] = x
+        self._add_differences()
+        self.windows += 1
+
+    def _add_differences(self):
+        difference = self._difference
+        high, low = self._product_high, self._product_low
+        at = 0
+        for j in range(self.count):
+            x = difference[j]
+            total = self._low[j] + x
+            self._low[j] = total & 0x7FFF
+            self._high[j] += total >> 15
+            for k in range(j + 1):
+                product = x * difference[k]
+                total = low[at] + (product & 0x7FFF)
+                low[at] = total & 0x7FFF
+                high[at] += (product >> 15) + (total >> 15)
+                at += 1
+            if high[at - 1] >= _FULL:
+                self._coarsen(j)
+
+    def _coarsen(self, j):
+        """Double the unit of feature j."""
+        self._shift[j] += 1
+        self._low[j] = (self._low[j] >> 1) | ((self._high[j] & 1) << 14)
+        self._high[j] >>= 1
+        for k in range(self.count):
+            a, b = (j, k) if k < j else (k, j)
+            at = a * (a + 1) // 2 + b
+            for _ in range(2 if k == j else 1):
+                self._product_low[at] = (self._product_low[at] >> 1) | ((self._product_high[at] & 1) << 14)
+                self._product_high[at] >>= 1
+
+    def unit(self, j):
+        """The shift of feature j's unit: its sums are in units of 2**shift."""
+        return self._shift[j]
+
+    def centre(self, j):
+        """The mean of feature j, rounded half up."""
+        total = self._sum(j) << self._shift[j]
+        return self._first[j] + (2 * total + self.windows) // (2 * self.windows)
+
+    def scatter(self, j, k):
+        """W**2 times the covariance of features j and k over W windows, in their units; a wide integer."""
+        if k > j:
+            j, k = k, j
+        at = j * (j + 1) // 2 + k
+        products = (self._product_high[at] << 15) + self._product_low[at]
+        return self.windows * products - self._sum(j) * self._sum(k)
+
+    def _sum(self, j):
+        return (self._high[j] << 15) + self._low[j]
