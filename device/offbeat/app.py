@@ -16,6 +16,7 @@ from .kernels import VIPER
 from .lines import LineWriter
 from .link import quote
 from .sampling import Sampler
+from .store import recover
 
 _HEALTH_PERIOD = 10000  # ms
 _JOURNAL_PERIOD = 1000  # ms
@@ -39,18 +40,30 @@ class App:
         self.windows = 0
         self.model = model
         self.journal = journal
+        self.path = ""
+        self.learning = None
+        self.button = None
         self._recorder = None
         self._deadline = time.ticks_ms()
-        self._why_idle = misfit(model, source) if model else why
-        if model and not self._why_idle:
-            self.detector = Detector(model)
-            self.ring = Ring(model.channels, model.window, model.hop)
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
-        self._names = [quote(name).encode() for name in reason_names(model)] if self.detector else []
+        self._names = []
+        self.use(model, why)
         self._last_look = self._last_health = self._last_step = time.ticks_ms()
         self._seconds_up = 0
         self._rest_up = 0
+
+    def use(self, model, why="no_model"):
+        """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
+        self._why_idle = misfit(model, self.source) if model else why
+        self.model = model
+        self.detector = self.ring = None
+        self._names = []
+        self.listener.forget()
+        if model and not self._why_idle:
+            self.detector = Detector(model)
+            self.ring = Ring(model.channels, model.window, model.hop)
+            self._names = [quote(name).encode() for name in reason_names(model)]
 
     def start(self):
         """Announce the board; then gather garbage once, so that the heap is whole before sampling."""
@@ -69,11 +82,17 @@ class App:
             if self._recorder is not None:
                 if self._recorder.take(self.sampler.frame):
                     self.stop_recording("done")
+            elif self.learning is not None:
+                self.learning.take(self.sampler)
             elif self.ring is not None and self.ring.push(self.sampler.frame):
                 self._window(self.detector, self.ring)
         if self.journal is not None and time.ticks_diff(time.ticks_ms(), self._last_step) >= _JOURNAL_PERIOD:
             self._last_step = time.ticks_ms()
             self.journal.step(self.uptime())
+        if self.learning is not None:
+            self.learning.step()
+        if self.button is not None:
+            self.button.step(self)
         if time.ticks_diff(time.ticks_ms(), self._last_health) >= _HEALTH_PERIOD:
             self.health(-1)
         if self._recorder is not None and time.ticks_diff(time.ticks_ms(), self._deadline) >= 0:
@@ -193,6 +212,8 @@ class App:
     def _mode_name(self):
         if self._recorder is not None:
             return b"record"
+        if self.learning is not None:
+            return b"learn"
         return b"score" if self.detector else b"idle"
 
     def _mode(self, mode, why):
@@ -200,6 +221,37 @@ class App:
         self.lines.text(b" mode=", mode)
         self.lines.text(b" why=", quote(why).encode())
         self.lines.end()
+
+    def learn(self, path, **options):
+        """Begin to learn a model that goes to `path`, announced; returns a word where that cannot be, else "".
+
+        options: of commissioning.Plan.
+        """
+        from .learn_session import begin  # only a board that learns needs its code
+
+        self.stop_recording("learn")
+        try:
+            begin(self, path, **options)
+        except ValueError as error:
+            return str(error)
+        self._mode(b"learn", "asked")
+        return ""
+
+    def end_learning(self, why, model=None):
+        """Back to scoring: with the model that was learned, or the one before."""
+        self.learning = None
+        if model is not None:
+            self.use(model)
+        self._begin_anew()
+        self._mode(self._mode_name(), why)
+
+    def _begin_anew(self):
+        """An empty ring: the frames before belong to another time."""
+        if self.ring is not None:
+            self.ring.filled = 0
+        if self.detector is not None:
+            self.detector.reset()
+        gc.collect()
 
     def flush_recording(self):
         """Send the frames that are held, so that a recording that follows another one leaves none out."""
@@ -218,16 +270,20 @@ class App:
             return
         self._recorder.flush()
         self._recorder = None
-        if self.ring is not None:
-            self.ring.filled = 0
-        if self.detector is not None:
-            self.detector.reset()
-        gc.collect()
+        self._begin_anew()
         self._mode(self._mode_name(), why)
+
+
+def _is_whole(data):
+    try:
+        return modelfile.parse(data) is not None
+    except modelfile.ModelError:
+        return False
 
 
 def load(path):
     """The model at `path`, or None and why: (model, "") or (None, reason)."""
+    recover(path, _is_whole)
     try:
         return modelfile.load(path), ""
     except OSError:
@@ -246,16 +302,22 @@ def _open_journal(directory, unique, model):
         return None
 
 
-def run(source, path="model.beat", board="", unique="", journal="journal"):
+def run(source, path="model.beat", board="", unique="", journal="journal", button=None):
     """Run for ever on the serial line that is also the REPL: Ctrl-C stops it.
 
-    journal: directory on the board's file system for what is kept there, None to keep nothing.
+    journal: directory on the board's file system for what is kept there, None to keep nothing; button: a function that
+    says whether a button is down: held for three seconds, it makes the board learn its model, docs/learning.md.
     """
     import select
 
     model, why = load(path)
     kept = None if journal is None else _open_journal(journal, unique, model)
     app = App(source, model, None, board, unique, why, kept)
+    app.path = path
+    if button is not None:
+        from .learn_session import Button
+
+        app.button = Button(button, path)
     gc.collect()
     poll = select.poll()
     poll.register(sys.stdin, select.POLLIN)

@@ -33,6 +33,11 @@ class Listener:
         self._spent = 0
         self.bad = 0
 
+    def forget(self):
+        """Forget the window that the host sent: it belongs to another model."""
+        self._window = self._bench = None
+        self._last_run = -1
+
     def feed(self, byte):
         """Take one byte of input."""
         if byte == 10 or byte == 13:
@@ -94,6 +99,9 @@ class Listener:
 
     def _record(self, sequence, fields):
         app = self._app
+        if app.learning is not None:
+            self._refuse(sequence, "learn")
+            return
         seconds = int(fields["seconds"])
         if not 1 <= seconds <= 86400:
             raise ValueError
@@ -197,6 +205,21 @@ class Listener:
         except OSError:
             self._refuse(sequence, "flash")
 
+    def _learn(self, sequence, fields):
+        from .learn_commands import learn  # only a board that learns needs its code
+
+        why = learn(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+        if why:
+            self._refuse(sequence, why)
+
+    def _model(self, sequence, fields):
+        from .learn_commands import model
+
+        try:
+            model(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+        except OSError:
+            self._refuse(sequence, "model")
+
     def _self_test(self, sequence, fields):
         app = self._app
         if app.detector is None:
@@ -220,6 +243,8 @@ _COMMANDS = {
     "SELFTEST": Listener._self_test,
     "BENCH": Listener._time_window,
     "JOURNAL": Listener._journal,
+    "LEARN": Listener._learn,
+    "MODEL": Listener._model,
 }
 
 

@@ -129,7 +129,8 @@ class Commissioning:
     """The run. take() every frame, work() between them, until stage is DONE or FAILED.
 
     stage: an index of STAGES; why: of a failure, one word (still: no channel moved; few: too few good windows);
-    windows: that the present period has had; skipped: of both periods, those not fit to learn from; model: the file.
+    windows: that the present period has had; skipped: of both periods, those not fit to learn from; between: frames
+    left out between the two; model: the file.
     """
 
     def __init__(self, plan):
@@ -143,6 +144,7 @@ class Commissioning:
         self.model = b""
         self._good = 0
         self._learned = 0
+        self.between = 0
         self._shape = _Shape(plan)
         self._ring = Ring(channels, plan.window, plan.hop)
         self._features = Features(self._shape, 3 * count)
@@ -157,9 +159,11 @@ class Commissioning:
     def take(self, frame, good=True):
         """Take a frame, array('h') [C]; good: whether a window that it completes is fit to learn from.
 
-        Allocates nothing while there are more windows to come.
+        Allocates nothing while there are more windows to come. Frames between the periods, while work() computes, are
+        left out, and counted in the model's meta section: a replay leaves out as many.
         """
-        if self.windows >= self.plan.windows or not (self.stage == LEARN or self.stage == JUDGE):
+        if self.windows >= self.plan.windows or self.stage == COMPUTE:
+            self.between += self.stage != JUDGE
             return
         for i in range(len(frame)):
             if frame[i] < self._low[i]:
@@ -244,6 +248,7 @@ class Commissioning:
         parameters = self._fit.parameters(found)
         about = {
             "learned_windows": self._learned,
+            "between_frames": self.between,
             "threshold_windows": self._good,
             "threshold_alarms": alarms,
             "threshold_basis": "ranks" if counted else "margin",
@@ -272,6 +277,23 @@ class Commissioning:
         return struct.pack("<HH", 1, 0) + bytes(features.values) + struct.pack("<i", score) + raw + bytes(-len(raw) % 4)
 
 
+def replay(plan, frames, between):
+    """The Commissioning of recorded frames, flat array('h') of whole frames, at its end. between: frames to leave out
+    between the periods, as the model's meta section says. Raises ValueError where there are too few frames."""
+    run = Commissioning(plan)
+    channels = len(plan.source.channels)
+    frame = array("h", [0] * channels)
+    for at in range(0, len(frames), channels):
+        for i in range(channels):
+            frame[i] = frames[at + i]
+        run.take(frame)
+        while run.windows >= plan.windows and (run.stage == JUDGE or run.between >= between):
+            run.work()
+            if run.stage >= DONE:
+                return run
+    raise ValueError("frames")
+
+
 def model_file(plan, shape, standardize, parameters, about, still, golden):
     """The bytes of the model file. about: what else its meta section says; still: channels that never moved."""
     source = plan.source
@@ -290,6 +312,6 @@ def model_file(plan, shape, standardize, parameters, about, still, golden):
     body += section(modelfile.PARAMETERS, parameters)
     if len(shape.baseline):
         body += section(modelfile.BASELINE, bytes(shape.baseline))
-    body += section(modelfile.DECISION, struct.pack("<BBHHH", *DECISION, 0))
+    body += section(modelfile.DECISION, struct.pack("<BBHHH", *(DECISION + (0,))))
     body += section(modelfile.GOLDEN, golden, modelfile.OPTIONAL)
     return assemble(_GAUSSIAN, shape.channels, plan.window, plan.hop, source.rate_millihertz, body)

@@ -16,6 +16,8 @@ _COARSER = 1  # bit: whitened scores in 1/64, as the trainer's
 
 def root(value):
     """Floor of the square root of an integer of any size (Newton's method, from above)."""
+    if value < 1:
+        return 0
     found = 1
     while found * found <= value:
         found <<= 1

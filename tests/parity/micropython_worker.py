@@ -12,7 +12,8 @@ import sys
 from array import array
 
 from offbeat import app as app_module
-from offbeat import commands, features, kernels, lines, link, modelfile, tables
+from offbeat import commands, features, kernels, learn_session, lines, link, modelfile, tables
+from offbeat.commissioning import STAGES, Plan, replay
 from offbeat.detector import Detector, Ring
 from offbeat.journal import open_journal
 
@@ -214,13 +215,14 @@ class MadeUp:
 class Board:
     """The App under test, its source, clock and output."""
 
-    def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None):
-        self.clock = app_module.time = commands.time = Clock()
+    def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None, path=""):
+        self.clock = app_module.time = commands.time = learn_session.time = Clock()
         self.source = MadeUp(channels, rate_millihertz)
         self.output = Collected()
         parsed = modelfile.parse(model) if model else None
         kept = open_journal(journal, "0001", "made up") if journal else None
         self.app = app_module.App(self.source, parsed, self.output.write, "test board", "0001", journal=kept)
+        self.app.path = path
         self.app.start()
 
 
@@ -319,6 +321,57 @@ def soak(data):
     })  # fmt: skip
 
 
+class Described:
+    """What Plan wants of a source."""
+
+    def __init__(self, about):
+        for key in ("channels", "units", "scales"):
+            setattr(self, key, tuple(about[key]))
+        self.sensor = about["sensor"]
+        self.rate_millihertz = about["rate_millihertz"]
+
+
+def learn(data):
+    """A model from recorded frames: [JSON of source, plan and between, frames]; [stage, why, model file]."""
+    about, frames = items(data)
+    about = json.loads(about)
+    run = replay(Plan(Described(about["source"]), **about["plan"]), array("h", frames), about["between"])
+    return packed([STAGES[run.stage].encode(), run.why.encode(), run.model])
+
+
+def soak_learning(data):
+    """Frames through App.step while it learns: JSON of channels, seconds, features.
+
+    Answers with windows and bytes of heap that each period took.
+    """
+    import time
+
+    app_module.time = commands.time = learn_session.time = time
+    about = json.loads(data)
+    source = MadeUp(about["channels"], 1000000)
+    app = app_module.App(source, None, Counted().write, "test board", "0001")
+    app.start()
+    assert app.learn("", seconds=about["seconds"], features=about["features"]) == ""
+    found = []
+    source.available = 1 << 29
+    run = app.learning.run
+    for stage in (0, 2):
+        while run.stage != stage:
+            app.step()
+        for _ in range(4):
+            app.step()
+        gc.collect()
+        gc.disable()
+        before = gc.mem_alloc()
+        at = run.windows
+        while run.stage == stage and run.windows < run.plan.windows - 200:
+            app.step()
+        found.append((run.windows - at, gc.mem_alloc() - before))
+        gc.enable()
+        gc.collect()
+    return json.dumps(found)
+
+
 REQUESTS = {
     "kernels": which_kernels,
     "load": load,
@@ -336,6 +389,8 @@ REQUESTS = {
     "advance": advance,
     "state": state,
     "soak": soak,
+    "learn": learn,
+    "soak_learning": soak_learning,
 }
 
 
