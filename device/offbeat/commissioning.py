@@ -35,7 +35,7 @@ class Plan:
     source: has channels, units, scales, sensor, rate_millihertz, as sensors do; seconds: of running, both periods;
     every, budget: seconds between two false alarms at least, and the same as people write it; features: name of a set,
     window, hop: samples; "" and 0 for the usual. windows: of each period. Raises ValueError with one word: short,
-    window, features.
+    length, features.
     """
 
     def __init__(self, source, seconds, every=86400, budget="1/day", name="learned", features="", window=0, hop=0):
@@ -48,7 +48,7 @@ class Plan:
         self.window = window or feature_sets.usual_window(rate)
         self.hop = hop or feature_sets.usual_hop(rate, self.window)
         if not (8 <= self.window <= 1024 and 1 <= self.hop <= self.window):
-            raise ValueError("window")
+            raise ValueError("length")
         self.features = self._features(features)
         if not 0 < len(self.features) <= 255:
             raise ValueError("features")
@@ -152,9 +152,9 @@ class Commissioning:
         self._high = array("h", [-32768] * channels)
         self._moments = Moments(count)
         self._threshold = Threshold(DECISION)
-        self._fit = None
-        self._steps = None
-        self._scorer = None
+        self._fit = GaussianFit(self._moments, plan.least_deviations(), plan.wandering(), plan.hop, plan.window)
+        self._steps = self._fit.steps()
+        self._weights = self._shifts = typed(memoryview(b""))
 
     def take(self, frame, good=True):
         """Take a frame, array('h') [C]; good: whether a window that it completes is fit to learn from.
@@ -191,8 +191,7 @@ class Commissioning:
             self._moments.add(features.values)
         else:
             features.standardize()
-            scorer = self._scorer
-            self._threshold.add(mahalanobis(scorer.weights, scorer.shifts, features.vector, features.count))
+            self._threshold.add(mahalanobis(self._weights, self._shifts, features.vector, features.count))
         self._good += 1
 
     def work(self):
@@ -224,18 +223,14 @@ class Commissioning:
     def _begin_fit(self):
         if not self._enough():
             return
-        plan = self.plan
-        independent = self._good * plan.hop // plan.window
-        self._fit = GaussianFit(self._moments, plan.least_deviations(), plan.wandering(), independent)
-        self._steps = self._fit.steps()
         self._learned = self._good
-        self._moments = None
         self.stage = COMPUTE
 
     def _begin_judging(self):
-        parameters = self._fit.parameters((1 << 30) - 1)
+        del self._moments, self._steps
         self._features.scales = typed(memoryview(self._fit.standardize))
-        self._scorer = Scorer(memoryview(parameters), len(self.plan.features))
+        self._weights = typed(memoryview(self._fit.weights))
+        self._shifts = self._fit.shifts
         self._ring.filled = 0
         self._good = self.windows = 0
         self.stage = JUDGE
@@ -251,11 +246,11 @@ class Commissioning:
             "between_frames": self.between,
             "threshold_windows": self._good,
             "threshold_alarms": alarms,
-            "threshold_basis": "ranks" if counted else "margin",
+            "threshold_basis": "ranks" if counted else "tail",
         }
         golden = self._golden(parameters)
         self.model = model_file(plan, self._shape, self._fit.standardize, parameters, about, self.still(), golden)
-        self._shape = self._ring = self._features = self._threshold = self._fit = self._scorer = None
+        del self._shape, self._ring, self._features, self._threshold, self._fit, self._weights, self._shifts
         self.stage = DONE
 
     def _golden(self, parameters):

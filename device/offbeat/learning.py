@@ -63,27 +63,30 @@ class GaussianFit:
     """Scales and whitening of the features whose sums a moments.Moments holds.
 
     least: the smallest deviation to assume of each feature, in its own unit; wandering: of which features the
-    deviation is at least half the range, for they wander slowly and a period shows a part of the way only;
-    independent: how many of the windows do not overlap. Run steps() to its end; then there are
-    standardize: the section of that name; parameters(threshold): the section of the gaussian.
+    deviation is at least half the range, for they wander slowly and a period shows a part of the way only; hop, window:
+    samples, by which windows overlap. Run steps() to its end, after the last window; then there are
+    standardize: the section of that name; weights, shifts: of the whitening; parameters(threshold): the section of the
+    gaussian.
     """
 
-    def __init__(self, moments, least, wandering, independent):
+    def __init__(self, moments, least, wandering, hop, window):
         self._moments = moments
+        self._count = moments.count
         self._least = least
         self._wandering = wandering
-        self._independent = max(independent, 2)
+        self._hop = hop
+        self._window = window
         self._multipliers = []
         self._shifts = []
         self.standardize = b""
         count = moments.count
         self._factor = array("q", [0] * (count * (count + 1) // 2))  # Q40, lower triangle by rows
-        self._weights = b""
-        self._row_shifts = bytearray((count + 3) // 4 * 4)
+        self.weights = b""
+        self.shifts = bytearray((count + 3) // 4 * 4)
 
     def steps(self):
         """A generator of the work: each turn is a row, milliseconds on a board."""
-        count = self._moments.count
+        count = self._count
         for j in range(count):
             self._scale(j)
         yield
@@ -103,6 +106,7 @@ class GaussianFit:
             self._whiten(i, row)
             self._quantize(i)
             yield
+        del self._moments, self._factor
 
     def _scale(self, j):
         """The integer scale of a feature: 128 units a standard deviation. Same rule as the trainer's, in integers."""
@@ -139,7 +143,8 @@ class GaussianFit:
         A. O. Hero: Shrinkage algorithms for MMSE covariance estimation, IEEE Transactions on Signal Processing 58,
         2010, equation 23), which needs nothing beyond the covariance itself. trace, square: of the covariance and of
         its square, Q40."""
-        count, windows = self._moments.count, self._independent
+        count = self._count
+        windows = max(self._moments.windows * self._hop // self._window, 2)  # that do not overlap
         squared_trace = trace * trace >> _Q
         above = (count - 2) * square + count * squared_trace
         below = ((windows + 1) * count - 2) * (square - squared_trace // count)
@@ -181,15 +186,15 @@ class GaussianFit:
                 largest = size
         shift = 24 - _COARSER
         while shift > 6 - _COARSER and (
-            largest << shift > 32767 << _Q or total << shift > (_LONGEST_ROW - self._moments.count) << _Q
+            largest << shift > 32767 << _Q or total << shift > (_LONGEST_ROW - self._count) << _Q
         ):
             shift -= 1
-        self._row_shifts[i] = shift + _COARSER
+        self.shifts[i] = shift + _COARSER
         for x in row:
-            self._weights += struct.pack("<h", ((x << shift) + (_ONE >> 1)) >> _Q)
+            self.weights += struct.pack("<h", ((x << shift) + (_ONE >> 1)) >> _Q)
 
     def parameters(self, threshold):
         """The gaussian's section of a model file, with score 256 at this squared distance (Q12)."""
         reduce, gain = reduce_and_gain(threshold)
-        head = struct.pack("<HHHH", self._moments.count, 0, reduce, gain)
-        return head + bytes(self._row_shifts) + self._weights
+        head = struct.pack("<HHHH", self._count, 0, reduce, gain)
+        return head + bytes(self.shifts) + self.weights

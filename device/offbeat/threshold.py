@@ -5,6 +5,8 @@ docs/thresholds.md has the trainer's rule; docs/learning.md says what a board ca
 
 from array import array
 
+from .learning import root
+
 KEPT = 16
 """Peaks that are kept, the highest: an alarm fewer than these can be allowed for."""
 
@@ -13,6 +15,16 @@ COUNTS = (
 )  # fmt: skip
 """Upper bounds at 95 % confidence, in thousandths, of the mean of a Poisson count of 0 … 15: half the 95 % quantile of
 chi-square with 2, 4, … 32 degrees (F. Garwood, Biometrika 28, 1936), rounded up."""
+
+REACH = 7
+"""The tail is followed to rates so many times lower than counting can show."""
+
+REACHES = (
+    542, 986, 1245, 1429, 1572, 1551, 1524, 1506, 1494, 1486, 1481, 1478, 1477, 1476, 1477,
+)  # fmt: skip
+"""How far beyond the lowest of 1 + 1 … 1 + 15 peaks the tail is followed, in 1/256 of the others' mean excess: to a
+REACH-th of the rate that counting can show, ln(7 k / 3), times the upper bound at 95 % confidence of an exponential's
+scale by the mean of k, 2 k over the 5 % quantile of chi-square with 2 k degrees, which is taken for 2.5 at most."""
 
 _NEVER = -1
 
@@ -99,11 +111,27 @@ class Threshold:
 
         seconds: that the windows cover. Where counting does not show so much, it stands above all levels.
         """
-        highest = self.peaks[0] if self.found else 0
         most = self.allowed(seconds, every)
         if most < 0:
-            return min(max((12 * highest + 9) // 10, 256), (1 << 30) - 1), 0, False
+            return min(max(self._beyond(), 256), (1 << 30) - 1), 0, False
         if most >= self.found:
             most = max(self.found - 1, 0)
         level = self.peaks[most] if self.found else 0
         return max(level + 1, 256), most, True
+
+    def _beyond(self):
+        """Above all levels: 1.2 times the highest, or farther, where their tail leads.
+
+        Distances, that is roots of levels, above a high one are taken for exponential, of which the mean excess is the
+        scale (I. Weissman: Estimation of parameters and large quantiles based on the k largest observations, J. of the
+        American Statistical Association 73, 1978): the generalised Pareto law of shape 0.
+        """
+        if not self.found:
+            return 0
+        others = self.found - 1
+        reached = 0
+        if others:
+            lowest = root(self.peaks[others] << 16)
+            excess = sum([root(self.peaks[i] << 16) - lowest for i in range(others)])
+            reached = (lowest + excess * REACHES[others - 1] // (256 * others)) ** 2 >> 16
+        return max(reached, (12 * self.peaks[0] + 9) // 10) + 1

@@ -21,6 +21,8 @@ COMMANDS = (
     "evaluate",
     "export",
     "profile",
+    "learn",
+    "fetch",
     "virtual",
     "validate",
     "monitor",

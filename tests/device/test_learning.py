@@ -184,6 +184,28 @@ def test_the_counting_bounds_are_garwoods() -> None:
     assert list(threshold.COUNTS) == [math.ceil(bound) for bound in exact]
 
 
+def test_the_reach_of_the_tail_is_as_it_says() -> None:
+    for k, reach in enumerate(threshold.REACHES, 1):
+        doubt = min(2 * k / chi2.ppf(0.05, 2 * k), 2.5)
+        assert reach == round(256 * doubt * math.log(threshold.REACH * k / 3))
+
+
+@pytest.mark.parametrize("windows", [90, 300, 1800])
+def test_beyond_the_data_alarms_are_as_rare_as_it_says(windows: int) -> None:
+    generator = np.random.default_rng(windows)
+    runs, more = 30, 0
+    for _ in range(runs):
+        noise = generator.standard_normal((8 * windows + 1, 12))
+        distances = (2048 * ((noise[1:] + noise[:-1]) ** 2).sum(axis=1)).astype(int)  # windows that overlap by half
+        found = threshold.Threshold((3, 5, 224, 0))
+        for distance in distances[:windows]:
+            found.add(int(distance))
+        value, _, by_counting = found.find(seconds=1, every=1000)
+        assert not by_counting
+        more += len(alarm_starts(alarms(distances[windows:], Decision(), value)))
+    assert more / runs / 7 < 3 / threshold.REACH, "alarms in as much running again: a seventh of what counting shows"
+
+
 @pytest.mark.parametrize(
     ("scale", "counts"),
     [("0.01", 100), ("1", 1), ("4", 0), ("0.003", 333), ("1e-05", 100000), ("2.5E-3", 400), ("", 1), ("x", 1),
@@ -286,8 +308,8 @@ def test_windows_on_either_side_of_a_gap_are_not_of_one_alarm() -> None:
     ("plan", "why"),
     [
         ({"seconds": 5}, "short"),
-        ({"seconds": 600, "window": 4}, "window"),
-        ({"seconds": 600, "window": 64, "hop": 65}, "window"),
+        ({"seconds": 600, "window": 4}, "length"),
+        ({"seconds": 600, "window": 64, "hop": 65}, "length"),
         ({"seconds": 600, "features": "smell"}, "features"),
     ],
 )
@@ -422,7 +444,7 @@ def test_flash_that_refuses_leaves_the_old_file(worker: Worker, tmp_path: Path) 
         ({"seconds": 5}, "short"),
         ({"every": "x"}, "field"),
         ({"window": 5000}, "field"),
-        ({"window": 4}, "window"),
+        ({"window": 4}, "length"),
         ({"features": "smell"}, "features"),
     ],
 )
