@@ -45,20 +45,25 @@ def check_directory(out: Path) -> None:
 
 
 def fetch(
-    port: str, out: str | Path, progress: Callable[[str, float], None] = lambda stage, share: None
+    port: str,
+    out: str | Path,
+    progress: Callable[[str, float], None] = lambda stage, share: None,
+    adapted: bool = False,
 ) -> FetchReport:
     """Fetch the model of the board on a port into a model directory, which is written whole or not at all.
+
+    adapted: as slow adaptation has moved it, where the board adapts; else as it was commissioned.
 
     Raises InputError; BoardError where the board has no model, or sends a damaged one; Unplugged.
     """
     check_directory(Path(out))
     with Board.open(port) as board:
-        return fetch_model(board, Path(out), progress)
+        return fetch_model(board, Path(out), progress, adapted)
 
 
-def fetch_model(board: Board, out: Path, progress: Callable[[str, float], None]) -> FetchReport:
+def fetch_model(board: Board, out: Path, progress: Callable[[str, float], None], adapted: bool = False) -> FetchReport:
     """As fetch(), over an open board."""
-    data = _file(board, progress)
+    data = _file(board, progress, {"adapted": 1} if adapted else {})
     try:
         pipeline = Pipeline(parse(data))
     except ModelError as error:
@@ -76,13 +81,13 @@ def fetch_model(board: Board, out: Path, progress: Callable[[str, float], None])
     return FetchReport(out, pipeline.model.identity, statement, tuple(summary["warnings"]), summary)
 
 
-def _file(board: Board, progress: Callable[[str, float], None]) -> bytes:
+def _file(board: Board, progress: Callable[[str, float], None], which: dict[str, int]) -> bytes:
     """The model file's bytes, part by part."""
     data = b""
     size = -1
     while size != len(data):
         try:
-            answer = board.command("MODEL", **{"from": len(data)})
+            answer = board.command("MODEL", **{"from": len(data)}, **which)
         except Refused as error:
             raise _no_model(board, error) from None
         said = answer.integer("size")

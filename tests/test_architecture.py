@@ -22,7 +22,7 @@ MICROPYTHONS_OWN = {
 }  # fmt: skip
 # Modules of the board's package that run under CPython too, and so may be used there.
 SHARED = {
-    "VERSION", "checksum", "commissioning", "detector", "families", "feature_sets", "features", "fit",
+    "VERSION", "adaptation", "checksum", "commissioning", "detector", "families", "feature_sets", "features", "fit",
     "kernels", "learning", "link", "modelfile", "modelwriter", "moments", "records", "sampling", "tables", "threshold",
 }  # fmt: skip
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}

@@ -4,6 +4,7 @@ From counts to the line of a window nothing is allocated.
 """
 
 import gc
+import os
 import sys
 import time
 from array import array
@@ -26,9 +27,9 @@ _REASONS = 3
 
 class App:
     """A detector on a board. source: see sensors; model: a parsed model or None; write: see lines; journal: a
-    journal.Journal, or None."""
+    journal.Journal, or None; path: of the model file, where a learned one goes and adaptation is kept beside."""
 
-    def __init__(self, source, model=None, write=None, board="", unique="", why="no_model", journal=None):
+    def __init__(self, source, model=None, write=None, board="", unique="", why="no_model", journal=None, path=""):
         self.source = source
         self.lines = LineWriter(write or sys.stdout.buffer.write)
         self.board = board
@@ -40,8 +41,9 @@ class App:
         self.windows = 0
         self.model = model
         self.journal = journal
-        self.path = ""
+        self.path = path
         self.learning = None
+        self.adaptation = None
         self.button = None
         self._recorder = None
         self._deadline = time.ticks_ms()
@@ -57,11 +59,12 @@ class App:
         """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
         self._why_idle = misfit(model, self.source) if model else why
         self.model = model
-        self.detector = self.ring = None
+        self.detector = self.ring = self.adaptation = None
         self._names = []
         self.listener.forget()
         if model and not self._why_idle:
-            self.detector = Detector(model)
+            self.adaptation = _load_adaptation(self.path, model)
+            self.detector = self.adaptation.detector if self.adaptation else Detector(model)
             self.ring = Ring(model.channels, model.window, model.hop)
             self._names = [quote(name).encode() for name in reason_names(model)]
 
@@ -91,6 +94,10 @@ class App:
             self.journal.step(self.uptime())
         if self.learning is not None:
             self.learning.step()
+        if self.adaptation is not None and self.adaptation.due:
+            from .adapt_commands import note
+
+            note(self)
         if self.button is not None:
             self.button.step(self)
         if time.ticks_diff(time.ticks_ms(), self._last_health) >= _HEALTH_PERIOD:
@@ -102,6 +109,8 @@ class App:
     def _window(self, detector, ring):
         start = time.ticks_us()
         changed = detector.window(ring)
+        if self.adaptation is not None:
+            self.adaptation.window()
         spent = time.ticks_diff(time.ticks_us(), start)
         alarm = 1 if detector.decision.alarm else 0
         lines = self.lines
@@ -274,6 +283,17 @@ class App:
         self._mode(self._mode_name(), why)
 
 
+def _load_adaptation(path, model):
+    """The model's slow adaptation, where it is on; None otherwise."""
+    try:
+        os.stat(path + ".drift")
+    except OSError:
+        return None
+    from .adapt_commands import load  # only a board that adapts needs its code
+
+    return load(path, model)
+
+
 def _is_whole(data):
     try:
         return modelfile.parse(data) is not None
@@ -312,8 +332,7 @@ def run(source, path="model.beat", board="", unique="", journal="journal", butto
 
     model, why = load(path)
     kept = None if journal is None else _open_journal(journal, unique, model)
-    app = App(source, model, None, board, unique, why, kept)
-    app.path = path
+    app = App(source, model, None, board, unique, why, kept, path)
     if button is not None:
         from .learn_session import Button
 

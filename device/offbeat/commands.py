@@ -31,6 +31,7 @@ class Listener:
         self._bench = None
         self._last_run = -1
         self._spent = 0
+        self._model_file = None
         self.bad = 0
 
     def forget(self):
@@ -213,12 +214,24 @@ class Listener:
             self._refuse(sequence, why)
 
     def _model(self, sequence, fields):
-        from .learn_commands import model
+        if self._model_file is None:
+            from .learn_commands import ModelFile
 
+            self._model_file = ModelFile()
         try:
-            model(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+            self._model_file.answer(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
         except OSError:
             self._refuse(sequence, "model")
+
+    def _adapt(self, sequence, fields):
+        from .adapt_commands import adapt  # only a board that adapts needs its code
+
+        try:
+            why = adapt(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+        except OSError:
+            why = "flash"
+        if why:
+            self._refuse(sequence, why)
 
     def _self_test(self, sequence, fields):
         app = self._app
@@ -245,6 +258,7 @@ _COMMANDS = {
     "JOURNAL": Listener._journal,
     "LEARN": Listener._learn,
     "MODEL": Listener._model,
+    "ADAPT": Listener._adapt,
 }
 
 

@@ -39,18 +39,41 @@ def learn(app, begin, fields):
     return ""
 
 
-def model(app, begin, fields):
-    """Answer a MODEL line: a part of the model file, and its size. Raises as learn() does, OSError without a file."""
-    offset = _number(fields["from"], 0, 0x3FFFFFFF)
-    with open(app.path, "rb") as file:
-        size = file.seek(0, 2)
-        file.seek(min(offset, size))
-        part = file.read(_PART)
-    lines = begin()
-    lines.number(b" size=", size)
-    if part:
-        lines.text(b" d=", b2a_base64(part).strip())
-    lines.end()
+class ModelFile:
+    """Parts of the model file for the host; of an adapted one, which is on no flash, it keeps the bytes meanwhile."""
+
+    def __init__(self):
+        self._adapted = b""
+
+    def answer(self, app, begin, fields):
+        """Answer a MODEL line: a part of the model file, and its size. Raises as learn() does, OSError without a file.
+
+        adapted=1: of the model as slow adaptation has moved it.
+        """
+        offset = _number(fields["from"], 0, 0x3FFFFFFF)
+        if fields.get("adapted") == "1" and app.adaptation is not None:
+            size, part = self._of_adapted(app, offset)
+        else:
+            with open(app.path, "rb") as file:
+                size = file.seek(0, 2)
+                file.seek(min(offset, size))
+                part = file.read(_PART)
+        lines = begin()
+        lines.number(b" size=", size)
+        if part:
+            lines.text(b" d=", b2a_base64(part).strip())
+        lines.end()
+
+    def _of_adapted(self, app, offset):
+        from .adapt_commands import adapted_file
+
+        if not offset or not self._adapted:
+            self._adapted = b""
+            self._adapted = adapted_file(app)
+        size, part = len(self._adapted), self._adapted[offset : offset + _PART]
+        if offset + len(part) >= size:
+            self._adapted = b""
+        return size, part
 
 
 def _number(text, least, most):

@@ -23,6 +23,7 @@ COMMANDS = (
     "profile",
     "learn",
     "fetch",
+    "adapt",
     "virtual",
     "validate",
     "monitor",

@@ -12,13 +12,17 @@ from .output import print_json, progress, say
 
 __all__ = ["command"]
 
-EXAMPLE = "offbeat fetch --port /dev/ttyACM0 -o models/fan"
+EXAMPLE = (
+    "offbeat fetch --port /dev/ttyACM0 -o models/fan; "
+    "as slow adaptation has moved it: offbeat fetch --port /dev/ttyACM0 --adapted -o models/fan-now"
+)
 NEEDS_ARGUMENTS = True
 
 
 def command(
     port: Port,
     out: Annotated[Path, typer.Option("-o", "--out", help="Model directory to write.", show_default=False)],
+    adapted: Annotated[bool, typer.Option("--adapted", help="As slow adaptation has moved it.")] = False,
     json: Json = False,
 ) -> None:
     """Fetch the model file that is on a board: one that it has learned by itself, or any other.
@@ -29,7 +33,7 @@ def command(
     from offbeat.host.fetch import fetch
 
     with progress(json) as show:
-        report = fetch(port, out, show)
+        report = fetch(port, out, show, adapted)
     if json:
         print_json(report.as_dict())
         return

@@ -13,6 +13,7 @@ from array import array
 
 from offbeat import app as app_module
 from offbeat import commands, features, kernels, learn_session, lines, link, modelfile, tables
+from offbeat.adaptation import Adaptation, adapted, restored
 from offbeat.commissioning import STAGES, Plan, replay
 from offbeat.detector import Detector, Ring
 from offbeat.journal import open_journal
@@ -221,8 +222,7 @@ class Board:
         self.output = Collected()
         parsed = modelfile.parse(model) if model else None
         kept = open_journal(journal, "0001", "made up") if journal else None
-        self.app = app_module.App(self.source, parsed, self.output.write, "test board", "0001", journal=kept)
-        self.app.path = path
+        self.app = app_module.App(self.source, parsed, self.output.write, "test board", "0001", journal=kept, path=path)
         self.app.start()
 
 
@@ -339,6 +339,66 @@ def learn(data):
     return packed([STAGES[run.stage].encode(), run.why.encode(), run.model])
 
 
+def follow(data):
+    """Windows scored with adaptation: [model, JSON of period and follows, frames].
+
+    Answers with JSON of [changed, alarm, score, drift] of each look, the adapted model file, and what outlives a restart.
+    """
+    file, about, frames = items(data)
+    model = modelfile.parse(file)
+    adaptation = Adaptation(model, **json.loads(about))
+    ring = Ring(model.channels, model.window, model.hop)
+    frames = array("h", frames)
+    frame = array("h", [0] * model.channels)
+    commits = []
+    for at in range(0, len(frames), model.channels):
+        for i in range(model.channels):
+            frame[i] = frames[at + i]
+        if ring.push(frame):
+            adaptation.detector.window(ring)
+            adaptation.window()
+            if adaptation.due:
+                changed = adaptation.commit()
+                commits.append([changed, adaptation.alarm, adaptation.score, list(adaptation.drift)])
+    saved = adaptation.saved()
+    again = restored(model, saved)
+    assert again is not None and list(again.drift) == list(adaptation.drift) and again.alarm == adaptation.alarm
+    return packed([json.dumps(commits).encode(), adapted(file, adaptation.drift), saved])
+
+
+def drift(data):
+    """Let the board have followed so far: JSON, 1/128 standard deviations a feature; it looks at its next turn."""
+    adaptation = board.app.adaptation
+    for j, moved in enumerate(json.loads(data)):
+        adaptation._following[j] = 256 * moved
+    adaptation.due = True
+    return b""
+
+
+def soak_following(data):
+    """Bytes of heap that windows with adaptation take: [model, JSON of windows]."""
+    file, about = items(data)
+    model = modelfile.parse(file)
+    adaptation = Adaptation(model, period=1 << 20)
+    source = MadeUp(model.channels, 1000000)
+    source.available = 1 << 29
+    ring = Ring(model.channels, model.window, model.hop)
+    frame = array("h", [0] * model.channels)
+    left = json.loads(about)["windows"]
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    while left:
+        source.read_into(frame)
+        if ring.push(frame):
+            adaptation.detector.window(ring)
+            adaptation.window()
+            left -= 1
+    grown = gc.mem_alloc() - before
+    gc.enable()
+    return json.dumps(grown)
+
+
 def soak_learning(data):
     """Frames through App.step while it learns: JSON of channels, seconds, features.
 
@@ -389,7 +449,10 @@ REQUESTS = {
     "advance": advance,
     "state": state,
     "soak": soak,
+    "drift": drift,
+    "follow": follow,
     "learn": learn,
+    "soak_following": soak_following,
     "soak_learning": soak_learning,
 }
 
