@@ -8,6 +8,13 @@ a difference or a sum of squares grows beyond its word, that feature is summed i
 
 from array import array
 
+from .kernels import VIPER
+
+if VIPER:
+    from .moments_viper import add_products
+else:
+    from .moments_bytecode import add_products
+
 _LARGEST = 32767  # a product of two stays below 2**30
 _FULL = 1 << 29  # of a sum of squares' high word: the products of two features are no larger (Cauchy-Schwarz)
 
@@ -26,7 +33,7 @@ class Moments:
         self.most = array("i", [0] * count)
         self._first = array("i", [0] * count)
         self._shift = array("i", [0] * count)
-        self._difference = array("i", [0] * count)
+        self._difference = array("h", [0] * count)
         self._high = array("i", [0] * count)
         self._low = array("i", [0] * count)
         pairs = count * (count + 1) // 2  # the lower triangle by rows
@@ -54,25 +61,20 @@ class Moments:
                 x = (value + ((1 << shift) >> 1)) >> shift
             difference[j] = x
         self._add_differences()
+        add_products(difference, self._product_high, self._product_low, self.count)
+        at = 0
+        for j in range(self.count):
+            at += j
+            if self._product_high[at + j] >= _FULL:
+                self._coarsen(j)
         self.windows += 1
 
     def _add_differences(self):
-        difference = self._difference
-        high, low = self._product_high, self._product_low
-        at = 0
+        difference, high, low = self._difference, self._high, self._low
         for j in range(self.count):
-            x = difference[j]
-            total = self._low[j] + x
-            self._low[j] = total & 0x7FFF
-            self._high[j] += total >> 15
-            for k in range(j + 1):
-                product = x * difference[k]
-                total = low[at] + (product & 0x7FFF)
-                low[at] = total & 0x7FFF
-                high[at] += (product >> 15) + (total >> 15)
-                at += 1
-            if high[at - 1] >= _FULL:
-                self._coarsen(j)
+            total = low[j] + difference[j]
+            low[j] = total & 0x7FFF
+            high[j] += total >> 15
 
     def _coarsen(self, j):
         """Double the unit of feature j."""

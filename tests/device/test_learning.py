@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from offbeat.device import commissioning, feature_sets, learning, threshold
+from offbeat.device import commissioning, feature_sets, learning, moments_bytecode, threshold
 from offbeat.device.commissioning import Commissioning, Plan, counts_a_unit, replay
 from offbeat.device.modelfile import parse
 from offbeat.device.moments import Moments
@@ -29,7 +29,7 @@ from offbeat.train.families.gaussian import Gaussian
 from offbeat.train.modelfile import Decision
 from offbeat.train.pipeline import Pipeline, cut_windows
 from tests.device.test_commands import RATE, ask, lines, made_up
-from tests.parity.board import KERNELS, AppWorker, Worker, packed, started, unpacked
+from tests.parity.board import KERNELS, PACKAGE, AppWorker, Worker, packed, started, unpacked
 
 Counts = NDArray[np.int16]
 
@@ -267,6 +267,29 @@ def test_a_million_windows_stay_inside_the_words() -> None:
         moments.add(array("i", [32767, -32767]))
     assert moments.unit(0) == moments.unit(1) == 1
     assert all(-(2**30) < word < 2**30 for word in [*moments._high, *moments._product_high])
+
+
+@pytest.fixture(scope="module", params=["armv6m", "armv7m", "rv32imc"])
+def machine_code(request: pytest.FixtureRequest) -> Any:
+    from tests.parity.thumb import ThumbModule
+
+    return ThumbModule(PACKAGE / "moments_viper.py", architecture=request.param)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 6))
+def test_sums_agree_as_machine_code(machine_code: Any, seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    pairs = count * (count + 1) // 2
+    difference = rng.integers(-32767, 32768, count).astype(np.int16)
+    high = rng.integers(-(2**29), 2**29, pairs).astype(np.int32)
+    low = rng.integers(0, 2**15, pairs).astype(np.uint16)
+    buffers = [machine_code.buffer(words) for words in (difference, high, low)]
+    expected = [array(code, words.tolist()) for code, words in zip("hiH", (difference, high, low), strict=True)]
+    moments_bytecode.add_products(*expected, count)
+    machine_code.call("add_products", *buffers, count)
+    for found, own in zip(buffers, expected, strict=True):
+        assert found.array().tolist() == own.tolist()
 
 
 # --- the threshold ---

@@ -342,7 +342,7 @@ def learn(data):
 def follow(data):
     """Windows scored with adaptation: [model, JSON of period and follows, frames].
 
-    Answers with JSON of [changed, alarm, score, drift] of each look, the adapted model file, and what outlives a restart.
+    Answers with JSON of [changed, alarm, score, drift] of each look, the adapted file, and what outlives a restart.
     """
     file, about, frames = items(data)
     model = modelfile.parse(file)
