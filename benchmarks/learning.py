@@ -30,7 +30,7 @@ from offbeat.train.recording import open_recording, read_recording
 from offbeat.train.training import Options, train
 
 _PAGE = ROOT / "docs" / "learning.md"
-_BLOCK = 20  # windows dealt in turn to either period, so that both see all ways of running
+_BLOCK = 10  # windows dealt in turn to either period, so that both see all ways of running
 Counts = NDArray[np.int16]
 
 
