@@ -10,7 +10,7 @@ LINKS := $(VENV)/src/offbeat
 # MicroPython's own modules as types; they would hide CPython's, so they live apart
 BOARD_STUBS := "micropython-unix-stubs>=1.24,<2"
 
-.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-thresholds picture journal-sweep clean
+.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-thresholds bench-learning picture journal-sweep clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,9 @@ bench-speed: $(READY) ## training on a day of vibration, beside float code
 
 bench-thresholds: $(READY) ## promised against realised false alarms on simulated processes, into docs/thresholds.md
 	$(BIN)/python -m benchmarks.thresholds
+
+bench-learning: $(READY) ## docs/learning.md: what a board learns by itself beside the trainer, and thresholds beyond the data
+	$(BIN)/python -W ignore -m benchmarks.learning
 
 picture: $(READY) ## docs/demo.png
 	$(BIN)/python -m benchmarks.demo_picture

@@ -1,4 +1,4 @@
-"""What a board learns by itself beside what the trainer makes of the same data: docs/learning.md, by `make bench-learning`.
+"""What a board learns by itself beside what the trainer makes of the same data, for docs/learning.md.
 
 The board's own code runs, under CPython, which learns the very file that MicroPython learns (tests/device/test_learning.py).
 """
@@ -20,15 +20,20 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.detection.cases import DATA_SETS, DataSet, load, parts_present
 from benchmarks.detection.recordings import RECORDINGS, LabelledRecordings
 from benchmarks.results import ROOT, put_section, refuse, table
-from offbeat.device.commissioning import Plan, replay
+from offbeat.device.commissioning import DECISION, Plan, replay
 from offbeat.device.modelfile import parse
+from offbeat.device.threshold import Threshold
 from offbeat.train import OffbeatDetector
 from offbeat.train.arrays import to_counts
+from offbeat.train.decision import alarm_starts, alarms
 from offbeat.train.evaluate import evaluate
+from offbeat.train.modelfile import Decision
 from offbeat.train.pipeline import Pipeline
 from offbeat.train.recording import open_recording, read_recording
 from offbeat.train.training import Options, train
 
+_SETS = ("fan_uci", "fan_esp32", "cwru0", "gear1", "gear4", "nicla")
+_RUNS = 60
 _PAGE = ROOT / "docs" / "learning.md"
 _BLOCK = 10  # windows dealt in turn to either period, so that both see all ways of running
 Counts = NDArray[np.int16]
@@ -109,6 +114,37 @@ def _on_case(data_set: DataSet, case: Any) -> tuple[float, float]:
     return float(roc_auc_score(case.label, scores)), float(
         roc_auc_score(case.label, -detector.score_samples(case.test))
     )
+
+
+def _process(kind: str, windows: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Squared distances (Q12) of windows of twelve features, int64 [windows]."""
+    shape = (windows + 1, 12)
+    noise = generator.standard_t(3, shape) / 3**0.5 if kind == "Student's t₃" else generator.standard_normal(shape)
+    if kind == "normal":
+        noise = (noise[1:] + noise[:-1]) / 2**0.5  # windows that overlap by half
+    elif kind == "AR(1) 0.9":
+        for i in range(1, len(noise)):
+            noise[i] = 0.9 * noise[i - 1] + (1 - 0.9**2) ** 0.5 * noise[i]
+    return (4096 * (noise[-windows:] ** 2).sum(axis=1)).astype(np.int64)
+
+
+def _beyond(kind: str, windows: int) -> list[object]:
+    """A row: what thresholds beyond the data of a second period bring in seven times as much running again."""
+    generator = np.random.default_rng(windows)
+    margins, own, least = [], [], []
+    for _ in range(_RUNS):
+        distances = _process(kind, 8 * windows, generator)
+        threshold = Threshold(DECISION)
+        for distance in distances[:windows]:
+            threshold.add(int(distance))
+        value, highest = threshold.find(1, 1 << 20)[0], threshold.peaks[0]
+        margins.append(value / highest)
+        for found, at in ((own, value), (least, 1.2 * highest)):
+            found.append(len(alarm_starts(alarms(distances[windows:], Decision(), at))))
+    cells: list[object] = [f"{windows}, {kind}", f"{np.median(margins):.1f}"]
+    for found in (own, least):
+        cells += [f"{np.mean(np.equal(found, 0)):.0%}", f"{np.mean(found) / 7:.2f}"]
+    return cells
 
 
 def main() -> None:
