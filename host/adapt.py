@@ -11,11 +11,12 @@ from offbeat.device.adaptation import adapted
 from offbeat.device.modelfile import parse
 from offbeat.train.errors import InputError
 from offbeat.train.learned import write_learned_directory
+from offbeat.train.modeldir import require_place
 from offbeat.train.modelfile import read_model
 
 from .board import Board
 from .errors import BoardError, Refused
-from .fetch import FetchReport, check_directory
+from .fetch import FetchReport
 
 __all__ = ["adaptation_of", "adapted_model", "replay_adaptation", "switch_adaptation"]
 
@@ -62,7 +63,7 @@ def replay_adaptation(model: str | Path, journal: str | Path, out: str | Path) -
     model: directory or file, as commissioned; journal: JSON lines of `offbeat journal`. The file is, bit for bit, what
     the board runs: `offbeat fetch --adapted` brings the same. Raises InputError.
     """
-    check_directory(Path(out))
+    require_place(Path(out))
     data = adapted_model(model, journal)
     summary = write_learned_directory(data, Path(out))
     return FetchReport(Path(out), parse(data).identity, "", tuple(summary["warnings"]), summary)

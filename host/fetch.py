@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from offbeat.device.modelfile import ModelError, parse
-from offbeat.train.errors import InputError
 from offbeat.train.learned import golden_holds, write_learned_directory
+from offbeat.train.modeldir import require_place
 from offbeat.train.pipeline import Pipeline
 
 from .board import Board
 from .errors import BoardError, Refused
 
-__all__ = ["FetchReport", "check_directory", "fetch", "fetch_model"]
+__all__ = ["FetchReport", "fetch", "fetch_model"]
 
 _LARGEST: Final = 1 << 20  # bytes; no board holds a larger model
 
@@ -38,12 +38,6 @@ class FetchReport:
         return {"directory": str(self.directory), **self.summary}
 
 
-def check_directory(out: Path) -> None:
-    """Raises InputError where a model directory cannot be written there."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; name a directory for the model with -o")
-
-
 def fetch(
     port: str,
     out: str | Path,
@@ -56,7 +50,7 @@ def fetch(
 
     Raises InputError; BoardError where the board has no model, or sends a damaged one; Unplugged.
     """
-    check_directory(Path(out))
+    require_place(Path(out))
     with Board.open(port) as board:
         return fetch_model(board, Path(out), progress, adapted)
 

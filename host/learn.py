@@ -12,10 +12,11 @@ from offbeat.device.commissioning import Plan
 from offbeat.device.feature_sets import FEATURE_SETS
 from offbeat.train.budget import Budget, duration, parse_budget
 from offbeat.train.errors import InputError
+from offbeat.train.modeldir import require_place
 
 from .board import Board, Line
 from .errors import BoardError, Refused, Unplugged
-from .fetch import FetchReport, check_directory, fetch_model
+from .fetch import FetchReport, fetch_model
 from .hello import Hello
 
 __all__ = ["learn", "stop_learning"]
@@ -62,7 +63,7 @@ def learn(
     fails. Raises InputError, BoardError where the board cannot learn and says why, Unplugged where the port stays away.
     """
     directory = Path(out)
-    check_directory(directory)
+    require_place(directory)
     allowed = parse_budget(budget)
     if not (math.isfinite(minutes) and 0 < minutes <= _LONGEST / 60):
         raise InputError(f"--minutes {minutes:g} is not a length of time; give up to {_LONGEST // 60}, for instance 10")

@@ -15,9 +15,8 @@ from offbeat.device.threshold import REACH
 
 from .budget import Budget, duration, parse_budget, rate_in_words
 from .calibrate import rate_bound
-from .errors import InputError
 from .export.c import arrays
-from .modeldir import replace_directory
+from .modeldir import replace_directory, require_place
 from .pipeline import Pipeline
 
 __all__ = ["Learned", "describe", "doubts", "golden_holds", "write_learned_directory"]
@@ -163,8 +162,7 @@ def write_learned_directory(model: bytes, directory: Path) -> dict[str, Any]:
     Returns the content of summary.json. Raises InputError where the directory cannot be one, ModelError where the
     bytes are no model.
     """
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file; name a directory for the model with -o")
+    require_place(directory)
     pipeline = Pipeline(parse(model))
     learned = describe(pipeline)
     header, source = arrays(pipeline.model)
