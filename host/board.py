@@ -240,6 +240,8 @@ class Board:
             "model": "has no model that fits its sensor; push one with its model.beat",
             "window": "has no window to run; send WINDOW first",
             "learn": "is learning; wait for its end, or stop it with `offbeat learn --stop`",
+            "evidence": "keeps none; it needs a model that fits its sensor, memory, and evidence= in its main.py not 0",
+            "gone": "no longer has the frames of that alarm, another one took their place; ask again",
         }
         return f"{self.port}: the board refuses {kind}: it {reasons.get(why, f'says {why!r}')}"
 

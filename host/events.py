@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
+from offbeat.device.quality import REASONS
 from offbeat.train.pipeline import merged_reasons
 
 from .errors import BoardError
 from .lines import Line
 
 __all__ = [
+    "NO_VERDICT",
     "Alarm",
     "Connected",
+    "Counts",
     "Disconnected",
     "Drift",
     "Event",
@@ -21,6 +24,7 @@ __all__ = [
     "Learning",
     "Log",
     "Mode",
+    "NoVerdict",
     "Score",
     "Silence",
     "event_of",
@@ -56,6 +60,32 @@ class Score(Event):
 
 def _named(reasons: tuple[tuple[str, int], ...]) -> list[dict[str, object]]:
     return [{"feature": name, "contribution": contribution} for name, contribution in reasons]
+
+
+@dataclass(frozen=True)
+class NoVerdict(Event):
+    """A window that the board does not judge. window: its number; reason: lost, bus, jitter, clipped, stuck or silent,
+    or another word of the board; channel: number of the one that is clipped or stuck, None where it is none; alarm: the
+    board is in alarm, from before."""
+
+    kind: ClassVar[str] = "no_verdict"
+    window: int
+    reason: str
+    channel: int | None
+    alarm: bool
+
+    def text(self) -> str:
+        """One line for a person."""
+        what = NO_VERDICT.get(self.reason, self.reason)
+        where = "" if self.channel is None else f", channel {self.channel}"
+        return f"no verdict on window {self.window}: {what}{where}"
+
+
+NO_VERDICT: Final = {
+    "lost": "samples were lost", "bus": "the sensor's bus failed", "jitter": "a sample came late",
+    "clipped": "the signal is clipped", "stuck": "the sensor is stuck", "silent": "no sample comes",
+}  # fmt: skip
+"""Reasons of a board, in words."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +149,10 @@ class Learning(Event):
 @dataclass(frozen=True)
 class Health(Event):
     """How a board is doing. up: seconds; heap, allocated: bytes free and taken; windows: scored; lost: samples that
-    came too fast; bad: damaged lines that it heard; boot: how often it has started; journal_failed, journal_dropped:
-    writes that its file system refused, and records given up for that; all three 0 on a board without a journal."""
+    were; bad: damaged lines that it heard; boot: how often it has started; journal_failed, journal_dropped: writes
+    that its file system refused, and records given up for that; all three 0 on a board without a journal. unjudged:
+    windows without verdict; overruns: times that samples were lost; jitter: most microseconds that a sample was late
+    since the last time; temperature: of the board, 1/100 degC, None where it has no thermometer."""
 
     kind: ClassVar[str] = "health"
     up: int
@@ -132,6 +164,32 @@ class Health(Event):
     boot: int = 0
     journal_failed: int = 0
     journal_dropped: int = 0
+    unjudged: int = 0
+    overruns: int = 0
+    jitter: int = 0
+    temperature: int | None = None
+
+    def text(self) -> str:
+        """One line for a person, without what it does not have."""
+        known = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return self.kind + "".join(f" {key}={value}" for key, value in known.items())
+
+
+@dataclass(frozen=True)
+class Counts(Event):
+    """What stood in the way of verdicts since the board's start. errors, restarts: of its sensor; unjudged: windows, by
+    reason."""
+
+    kind: ClassVar[str] = "counts"
+    errors: int
+    restarts: int
+    unjudged: dict[str, int]
+
+    def text(self) -> str:
+        """One line for a person."""
+        each = ", ".join(f"{count} {reason}" for reason, count in self.unjudged.items() if count)
+        without = f"; windows without verdict: {each}" if each else ""
+        return f"so far {self.errors} errors and {self.restarts} restarts of the sensor{without}"
 
 
 @dataclass(frozen=True)
@@ -217,6 +275,12 @@ def _known(line: Line) -> Event | None:
     match line.kind:
         case "SCORE":
             return Score(line.integer("n"), line.integer("s"), fields.get("a") == "1", line.integer("us"))
+        case "NOVERDICT":
+            channel = line.integer("channel") if "channel" in fields else None
+            return NoVerdict(line.integer("n"), fields.get("why", ""), channel, fields.get("a") == "1")
+        case "COUNTS":
+            unjudged = {reason: line.integer(reason) for reason in REASONS if reason in fields}
+            return Counts(line.integer("errors"), line.integer("restarts"), unjudged)
         case "ALARM":
             on = fields.get("on") == "1"
             return Alarm(on, line.integer("n"), line.integer("s"), _reasons(fields) if on else ())
@@ -235,8 +299,9 @@ def _known(line: Line) -> Event | None:
 
 def _health(line: Line) -> Health:
     always = map(line.integer, ("up", "heap", "alloc", "windows", "lost", "bad"))
-    journal = ("boot", "journal_failed", "journal_dropped")
-    return Health(*always, *(line.integer(key) if key in line.fields else 0 for key in journal))
+    others = ("boot", "journal_failed", "journal_dropped", "unjudged", "overruns", "jitter", "temperature")
+    known: dict[str, Any] = {key: line.integer(key) for key in others if key in line.fields}
+    return Health(*always, **known)
 
 
 def _reasons(fields: dict[str, str]) -> tuple[tuple[str, int], ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from offbeat.device.quality import LIMITS
+
 from .errors import BoardError
 from .lines import Line
 
@@ -20,7 +22,8 @@ class Hello:
 
     version: of the protocol; firmware: version of offbeat on the board; board: kind of board; unique: its unique
     id; model: identity, or "none"; sensor: name; rate: in Hz; channels: names; units: one a channel; scales: unit
-    per count, one a channel, 1.0 where the sensor's driver does not know; window, hop: samples, 0 without a model;
+    per count, one a channel, 1.0 where the sensor's driver does not know; limits: lowest and highest count of each
+    channel, those of int16 where the board does not say; window, hop: samples, 0 without a model;
     line: bytes of the longest line that it takes; viper: kernels are machine code; mode: score, record or idle.
     """
 
@@ -34,6 +37,7 @@ class Hello:
     channels: tuple[str, ...]
     units: tuple[str, ...]
     scales: tuple[float, ...]
+    limits: tuple[tuple[int, int], ...]
     window: int
     hop: int
     line: int
@@ -83,12 +87,22 @@ def _hello(line: Line, channels: list[Line]) -> Hello:
         channels=tuple(channel.fields.get("name") or f"channel{i}" for i, channel in enumerate(channels)),
         units=tuple(channel.fields.get("unit", "") for channel in channels),
         scales=tuple(_positive(channel, "scale", 1.0) for channel in channels),
+        limits=tuple(_limits(channel) for channel in channels),
         window=line.integer("window") if "window" in fields else 0,
         hop=line.integer("hop") if "hop" in fields else 0,
         line=line.integer("line"),
         viper=fields.get("viper") == "1",
         mode=fields.get("mode", ""),
     )
+
+
+def _limits(channel: Line) -> tuple[int, int]:
+    if "low" not in channel.fields and "high" not in channel.fields:
+        return LIMITS
+    low, high = channel.integer("low"), channel.integer("high")
+    if not LIMITS[0] <= low < high <= LIMITS[1]:
+        raise BoardError(f"the board's line {channel.text!r} has no range of counts; mend its sensor's driver")
+    return low, high
 
 
 def _positive(line: Line, key: str, otherwise: float | None = None) -> float:

@@ -22,7 +22,7 @@ __all__ = ["Entry", "JournalFile"]
 
 _COLUMNS: Final = (
     "board", "journal", "ring", "sequence", "boot", "uptime", "time", "kind", "windows", "minimum", "mean", "maximum",
-    "alarms", "window", "score", "reasons", "cause", "model", "firmware", "set_to",
+    "alarms", "window", "score", "reasons", "cause", "model", "firmware", "set_to", "unjudged",
 )  # fmt: skip
 _HEADER: Final = ",".join(_COLUMNS)
 _LONGEST: Final = 65536  # bytes of a line of ours, by far

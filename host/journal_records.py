@@ -26,8 +26,8 @@ class JournalRecord:
 
     values, by kind: boot: cause (of the reset), model (identity or none), firmware (version); alarm: window, score,
     reasons, a list of feature and contribution; alarm_end: window, score; minute, hour: windows, minimum, mean and
-    maximum of their scores, alarms (that started); clock: set_to, seconds since 1970 that a host said. Text in them
-    is printable.
+    maximum of their scores, alarms (that started), unjudged (windows without verdict); clock: set_to, seconds since
+    1970 that a host said. Text in them is printable.
     """
 
     sequence: int
@@ -77,7 +77,9 @@ def decode(data: bytes, after: int) -> Iterator[JournalRecord]:
 def _values(kind: int, payload: bytes) -> dict[str, object]:
     if kind in (records.MINUTE, records.HOUR):
         names = ("windows", "minimum", "mean", "maximum", "alarms")
-        return dict(zip(names, struct.unpack(records.SUMMARY, payload), strict=True))
+        size = struct.calcsize(records.SUMMARY)
+        summary = dict(zip(names, struct.unpack(records.SUMMARY, payload[:size]), strict=True))
+        return {**summary, "unjudged": struct.unpack(records.UNJUDGED, payload[size:])[0] if payload[size:] else 0}
     if kind == records.CLOCK:
         return {"set_to": struct.unpack("<I", payload)[0]}
     if kind == records.BOOT:

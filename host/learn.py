@@ -27,6 +27,13 @@ _SILENCE: Final = 12.0  # s without a line of progress, after which the board is
 _LONGEST: Final = 7 * 86400  # s
 _GIVE_UP_AFTER: Final = 30.0  # s that the port may be away
 _STAGES: Final = {"learn": "learning", "compute": "computing", "threshold": "setting the threshold"}
+_MOSTLY: Final = {
+    "lost": ", most because samples were lost: the sensor's rate is too high for the board, or its bus is disturbed",
+    "bus": ", most because of errors on the sensor's bus: check the wiring",
+    "jitter": ", most because samples came late: use the sensor's FIFO or a timer, or a lower rate",
+    "clipped": ", most because a channel stood at an end of the sensor's range: choose a wider range",
+    "stuck": ", most because a channel stood still that had moved: is the machine on? --features level takes such too",
+}
 _ENDED: Final = ("done", "failed", "stopped")
 
 
@@ -39,6 +46,7 @@ class _Described:
         self.scales = tuple(map(repr, hello.scales))
         self.sensor = hello.sensor
         self.rate_millihertz = round(1000 * hello.rate)
+        self.limits = hello.limits
 
 
 def learn(
@@ -214,10 +222,11 @@ class _Watch:
         )
 
     def _reason(self, stage: str, why: str, line: Line) -> str:
-        skipped = line.fields.get("skipped", "0")
+        skipped, mostly = line.fields.get("skipped", "0"), line.fields.get("mostly", "")
         return {
             "still": "no channel of the sensor moved; check its wiring, and that the machine runs",
-            "few": f"too few windows were fit to learn from, {skipped} were not; `offbeat monitor` shows why",
+            "few": f"too few windows were fit to learn from, {skipped} were not{_MOSTLY.get(mostly, '')}",
+            "began": "a channel that had not moved began to in the second half; let the machine run from the beginning",
             "silent": "the sensor sent no sample for a while; check its wiring",
             "memory": "the board has too little memory for so many features; choose --features motion or less --window",
             "flash": "the model does not fit the board's flash, or it cannot be written; remove files there",

@@ -13,17 +13,32 @@ from typing import Final, Self, TextIO
 from offbeat.train.errors import InputError
 
 from .board import Board, Line, Unplugged
-from .events import Alarm, Connected, Disconnected, Event, Health, Log, Mode, Score, Silence, event_of
+from .events import (
+    Alarm,
+    Connected,
+    Counts,
+    Disconnected,
+    Event,
+    Health,
+    Log,
+    Mode,
+    NoVerdict,
+    Score,
+    Silence,
+    event_of,
+)
 
 __all__ = [
     "Alarm",
     "Connected",
+    "Counts",
     "Disconnected",
     "Event",
     "Health",
     "Log",
     "Mode",
     "Monitor",
+    "NoVerdict",
     "Score",
     "Silence",
 ]
@@ -71,6 +86,7 @@ class Monitor:
         self._in_alarm = False
         self._contradicted = False  # the last SCORE said otherwise
         self._windows = 0
+        self._unjudged = 0
         self._alarms = 0
         self._sum = 0
         self._highest = 0
@@ -92,13 +108,15 @@ class Monitor:
         self.close()
 
     def summary(self) -> dict[str, int | float]:
-        """Counts so far: windows, mean_score and max_score over them (0 without any), alarms, lost and damaged lines,
-        restarts of the board, disconnections, and bytes_in, bytes_out on the wire."""
+        """Counts so far: windows, mean_score and max_score over them (0 without any), unjudged (windows without verdict
+        that were told), alarms, lost and damaged lines, restarts of the board, disconnections, and bytes_in, bytes_out
+        on the wire."""
         board = self._board
         return {
             "windows": self._windows,
             "mean_score": round(self._sum / max(self._windows, 1), 3),
             "max_score": self._highest,
+            "unjudged": self._unjudged,
             "alarms": self._alarms,
             "lost": board.lost,
             "damaged": board.damaged,
@@ -180,6 +198,8 @@ class Monitor:
             self._windows += 1
             self._sum += event.score
             self._highest = max(self._highest, event.score)
+        elif isinstance(event, NoVerdict):
+            self._unjudged += 1
         elif isinstance(event, Alarm):
             self._note_alarm(event.on)
         yield event

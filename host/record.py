@@ -26,7 +26,7 @@ from .ending import end_cleanly
 from .hello import Hello
 from .recorder import Recorder
 
-__all__ = ["RecordSummary", "record"]
+__all__ = ["RecordSummary", "check_label", "record", "recording_about", "unwritable"]
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _GIVE_UP_AFTER: Final = 60.0  # s
@@ -96,11 +96,16 @@ def record(
         undo()
 
 
+def check_label(label: str | None) -> None:
+    """Raise InputError for a label that cannot stand in a recording."""
+    if label is not None and not (label.isprintable() and set(label).isdisjoint(',;"') and label == label.strip()):
+        raise InputError(f"label {label!r} cannot stand in a CSV file; use letters, digits, - and _")
+
+
 def _check(out: Path, seconds: float | None, label: str | None) -> None:
     if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
         raise InputError(f"--seconds {seconds:g} is not a length of time; give a positive number, or leave it out")
-    if label is not None and not (label.isprintable() and set(label).isdisjoint(',;"') and label == label.strip()):
-        raise InputError(f"label {label!r} cannot stand in a CSV file; use letters, digits, - and _")
+    check_label(label)
     if out.suffix.lower() in (".parquet", ".pq"):
         raise InputError(f"{out}: a recording of a board is written as CSV; name it {out.with_suffix('.csv').name}")
     if out.is_dir():
@@ -110,7 +115,7 @@ def _check(out: Path, seconds: float | None, label: str | None) -> None:
 
 
 def _write(recorder: Recorder, out: Path, label: str | None) -> RecordSummary:
-    about = _about(recorder.hello, out, label)
+    about = recording_about(recorder.hello, out, label)
     partial = out.with_name(f"{out.stem}.partial.csv")
     written = out.with_name(f".{out.name}.written")
     try:
@@ -120,7 +125,7 @@ def _write(recorder: Recorder, out: Path, label: str | None) -> RecordSummary:
             raise failure or InputError(f"{out}: nothing was recorded, no sample came; record longer")
         written.replace(partial if failure else out)
     except OSError as error:
-        raise _unwritable(out, error) from None
+        raise unwritable(out, error) from None
     finally:
         written.unlink(missing_ok=True)
     grid = recorder.grid
@@ -130,7 +135,8 @@ def _write(recorder: Recorder, out: Path, label: str | None) -> RecordSummary:
     return RecordSummary(out, grid.frames, grid.position / grid.rate, grid.lost, grid.gaps, clipped)
 
 
-def _unwritable(out: Path, error: OSError) -> InputError:
+def unwritable(out: Path, error: OSError) -> InputError:
+    """Why a recording could not be written, as an error that says so."""
     if error.errno in _FULL:
         return InputError(f"{out}: the disk is full, nothing was kept; free some room and record again")
     return InputError(f"{out}: cannot be written ({error.strerror or error}); choose another place")
@@ -141,8 +147,8 @@ def _rows(recorder: Recorder, label: str | None) -> Iterator[tuple[int, NDArray[
         yield start, counts, None if label is None else np.full(len(counts), label)
 
 
-def _about(hello: Hello, out: Path, label: str | None) -> Recording:
-    """What the header of the file says."""
+def recording_about(hello: Hello, out: Path, label: str | None) -> Recording:
+    """What the header of a recording of this board says, as a recording without samples."""
     return Recording(
         path=out,
         counts=np.zeros((0, len(hello.channels)), dtype=np.int16),
@@ -152,6 +158,7 @@ def _about(hello: Hello, out: Path, label: str | None) -> Recording:
         scales=hello.scales,
         units=tuple("_".join(unit.split()) for unit in hello.units),
         sensor=hello.sensor,
+        limits=hello.limits,
     )
 
 

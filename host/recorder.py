@@ -199,7 +199,7 @@ class Recorder:
                 self._take_frames(line)
         elif line.kind == "MODE" and line.fields.get("mode") != "record":
             self._end_session(line.fields.get("why") == "done")
-        elif line.kind == "SCORE" and self._acknowledged is None:
+        elif line.kind in ("SCORE", "NOVERDICT") and self._acknowledged is None:
             self._lose_session()
 
     def _end_session(self, done: bool) -> None:
@@ -257,7 +257,7 @@ class Recorder:
 
     def _check_same(self) -> None:
         before, now = self.hello, self._board.hello
-        for name in ("channels", "rate", "scales", "units", "sensor"):
+        for name in ("channels", "rate", "scales", "units", "limits", "sensor"):
             if getattr(before, name) != getattr(now, name):
                 raise BoardError(
                     f"{self._board.port}: the board came back with other {name} "

@@ -204,7 +204,7 @@ def _write_flash(place: Claim, source: Source, model: bytes | None) -> None:
     about = {
         "channels": list(source.channels), "units": list(source.units), "sensor": source.sensor,
         "scales": [repr(float(scale)) for scale in source.scales], "rate_millihertz": round(source.rate * 1000),
-        "unique": f"virtual-{place.name}",
+        "limits": [list(ends) for ends in source.limits], "unique": f"virtual-{place.name}",
     }  # fmt: skip
     (place.flash / "about.json").write_text(json.dumps(about))
     if model is not None:

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.device.quality import LIMITS
 from offbeat.train.errors import InputError
 from offbeat.train.recording import open_recording
 
@@ -39,6 +40,10 @@ class Source(Protocol):
         """Unit per count of each channel."""
 
     @property
+    def limits(self) -> tuple[tuple[int, int], ...]:
+        """Lowest and highest count of each channel."""
+
+    @property
     def sensor(self) -> str:
         """Name of the sensor; a model is bound to it."""
 
@@ -61,12 +66,14 @@ class ArraySource:
         *,
         units: Sequence[str] = (),
         scales: Sequence[float] = (),
+        limits: Sequence[tuple[int, int]] = (),
         sensor: str = "",
         loop: bool = False,
     ) -> None:
         self.channels = tuple(channels)
         self.units = tuple(units) or ("",) * len(self.channels)
         self.scales = tuple(scales) or (1.0,) * len(self.channels)
+        self.limits = tuple(limits) or (LIMITS,) * len(self.channels)
         self.sensor = sensor
         self.rate = rate
         self._counts = counts
@@ -90,6 +97,7 @@ class RecordingSource:
         self.channels = tuple(self._reader.channels)
         self.units = tuple(self._reader.units)
         self.scales = tuple(self._reader.scales)
+        self.limits = self._reader.limits
         self.sensor = self._reader.sensor
         self.rate = self._reader.rate
         self._loop = loop

@@ -16,15 +16,15 @@ LONGEST_KERNELS = 550  # one module, which every board loads as machine code at 
 
 # Modules that MicroPython's ports bring along; machine and esp32 only on boards, never on the host.
 MICROPYTHONS_OWN = {
-    "array", "binascii", "esp32", "gc", "hashlib", "json", "machine", "micropython", "os", "select", "struct", "sys",
-    "time",
+    "array", "asyncio", "binascii", "esp32", "gc", "hashlib", "json", "machine", "micropython", "os", "select",
+    "struct", "sys", "time",
     "offbeat_c",  # ours, in a firmware that was built with it
 }  # fmt: skip
 # Modules of the board's package that run under CPython too, and so may be used there.
 SHARED = {
-    "VERSION", "adaptation", "checksum", "commissioning", "detector", "families", "feature_sets", "features", "fit",
-    "kernels", "learning", "link", "modelfile", "modelwriter", "moments",
-    "moments_bytecode", "records", "sampling", "tables", "threshold",
+    "VERSION", "adaptation", "checksum", "commissioning", "detector", "examination", "families", "feature_sets",
+    "features", "fit", "kernels", "learning", "link", "modelfile", "modelwriter", "moments", "moments_bytecode",
+    "quality", "records", "sampling", "tables", "threshold",
 }  # fmt: skip
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "joblib.load"}

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.device.quality import LIMITS
+
 from .recording import Block, RecordingReader
 from .recording_scale import Origin, fitting_scale
 
@@ -46,6 +48,7 @@ class ArrayReader(RecordingReader):
         self.units = ("",) * counts.shape[1]
         self.scales = tuple(scales)
         self.scale_origins = (Origin.STATED,) * counts.shape[1]
+        self.limits = (LIMITS,) * counts.shape[1]
         self.rate = rate
         self.has_labels = labels is not None
         self._labels = labels

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from offbeat.device.quality import VIBRATION
+
 from .check_data import looks_like_labels
 from .check_drift import Drift, drift_of, stationarity
 from .check_levels import clipping, life, resolution
+from .check_quality import unfit_windows
 from .check_report import ChannelFacts, Finding, worst
 from .check_spectrum import EDGE, Spectrum, aliasing, window_length
 from .check_survey import Survey
 from .check_time import gaps, jitter
 from .choose import FEATURE_SETS, least_deviations
-from .features import Feature
+from .features import KINDS, Feature
 from .recording import RecordingReader
 
 __all__ = ["Signals"]
 
-_OF_VIBRATION = set(FEATURE_SETS["vibration"]) - set(FEATURE_SETS["slow"])
+_OF_VIBRATION = {KINDS[kind] for kind in VIBRATION}
 _LEAST_SHIFT = 0.1  # of the RMS: a mean that moves less is no drift of a vibration
 
 
@@ -84,6 +87,7 @@ class Signals:
         found = [
             jitter(survey.timing, max(heard, default=0.0), survey.rate),
             gaps(survey.timing, survey.seconds, survey.window, survey.rate),
+            unfit_windows(survey.windows, survey.unfit),
         ]
         if self._measured:
             names = [self._names[i] for i in self._measured]

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.device.quality import CLIPPED, JITTER, REASONS
+
 from .check_drift import Cells, watched_features
 from .check_levels import Levels
 from .check_spectrum import Spectra
 from .check_time import Timing, WatchedReader
 from .dataset import window_blocks
-from .features import FLOOR, extract
+from .features import extract
 from .recording import Block, RecordingReader, normal_mask
 
 __all__ = ["Survey"]
@@ -24,8 +26,8 @@ class Survey:
 
     levels and spectra: of normal rows; windows: how many are normal from end to end; looked_at: those of them that
     share half of their samples at most, of which are cells, and silent, int64 [C], in how many a channel does not
-    move; timing: of all rows; labels: how often each stands there, "" for normal. look_closely: False leaves the
-    channels alone and counts rows only.
+    move; unfit: of the windows, how many the board would not judge, by reason; timing: of all rows; labels: how often
+    each stands there, "" for normal. look_closely: False leaves the channels alone and counts rows only.
     """
 
     def __init__(self, reader: RecordingReader, window: int, hop: int, look_closely: bool = True) -> None:
@@ -38,6 +40,7 @@ class Survey:
         self.silent = np.zeros(count, dtype=np.int64)
         self.timing = Timing(1 / reader.rate)
         self.labels: Counter[str] = Counter()
+        self.unfit: Counter[str] = Counter()
         self.windows = self.looked_at = 0
         self._stride = max(window // (2 * hop), 1)  # windows that share more than half of their samples say little new
         self._runs = 0
@@ -69,8 +72,11 @@ class Survey:
             progress(share)
 
         was_normal = False
-        for windows, fault, whole, _, continues in window_blocks(WatchedReader(reader, see), self.window, self.hop):
+        blocks = window_blocks(WatchedReader(reader, see), self.window, self.hop)
+        for windows, fault, whole, _, continues, signs in blocks:
             normal = (fault == "") & whole
+            self.unfit[REASONS[JITTER]] += int(signs.late[normal].sum())
+            self.unfit[REASONS[CLIPPED]] += int(signs.clipped[normal].sum())
             before = np.concatenate([[was_normal and continues], normal[:-1]])
             self._runs += int((normal & ~before).sum())
             self.windows += int(normal.sum())
@@ -79,7 +85,7 @@ class Survey:
                 few = windows[normal][:: self._stride]
                 self.looked_at += len(few)
                 features = extract(few, self.kinds, np.zeros(0, dtype=np.int16))
-                self.silent += (features[:, 1::3] == FLOOR).sum(axis=0)
+                self.silent += signs.still[normal][:: self._stride].sum(axis=0)
                 self.cells.add(features)
 
     def _see(self, block: Block, times: NDArray[np.float64] | None) -> None:

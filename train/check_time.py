@@ -11,14 +11,11 @@ from .check_report import Finding, Verdict
 from .limits import time_in_words
 from .recording import Block, RecordingReader
 from .recording_table import Source, Table
+from .recording_time import MOST_DECIMALS, decimals
 
 __all__ = ["Timing", "WatchedReader", "gaps", "jitter"]
 
 Times = NDArray[np.float64]
-
-_MOST_DECIMALS = 9
-_ON_GRID = 1e-4  # of a step of the last decimal: what float64 leaves of times of some 1e9 s with microseconds
-_LOOKED_AT = 2000  # times of a block by which its decimals are judged
 
 # Error of a sample whose instant is off, against the signal's RMS: 2 pi f t for RMS frequency f and RMS error t.
 _JITTER_SEEN = 0.05
@@ -107,7 +104,7 @@ class Timing:
             self.longest_gap = max(self.longest_gap, missing)
         joined = times if after_gap or self._last is None else np.concatenate([[self._last], times])
         self._last = float(times[-1])
-        self._decimals = max(self._decimals, _decimals(times))
+        self._decimals = max(self._decimals, decimals(times))
         if len(joined) < 2:
             return
         off = np.diff(joined) - self._period
@@ -124,7 +121,7 @@ class Timing:
     @property
     def resolution(self) -> float:
         """The last decimal that the times were written with, in seconds; 0 where they are finer than a nanosecond."""
-        return 10.0**-self._decimals if self._decimals <= _MOST_DECIMALS else 0.0
+        return 10.0**-self._decimals if self._decimals <= MOST_DECIMALS else 0.0
 
     @property
     def jitter(self) -> float:
@@ -135,18 +132,6 @@ class Timing:
         mean = self._sum / self._steps
         variance = self._squares / self._steps - mean**2
         return float(np.sqrt(max(variance - self.resolution**2 / 4, 0.0)))
-
-
-def _decimals(times: Times) -> int:
-    """Decimals that times were written with; one more than _MOST_DECIMALS where there is no telling."""
-    few = times[:: max(1, len(times) // _LOOKED_AT)]
-    for decimals in range(_MOST_DECIMALS + 1):
-        scaled = few * 10.0**decimals
-        if np.abs(scaled).max(initial=0.0) > 2.0**50:
-            break
-        if np.abs(scaled - np.rint(scaled)).max(initial=0.0) < _ON_GRID:
-            return decimals
-    return _MOST_DECIMALS + 1
 
 
 def jitter(timing: Timing, frequency: float, rate: float) -> Finding:

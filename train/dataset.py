@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.device.quality import CLIPPED, FIT, JITTER, REASONS, STUCK
+
 from .arithmetic import Int32
 from .described import described
 from .errors import InputError
 from .features import Feature
 from .pipeline import cut_windows
-from .recording import RecordingReader, normal_mask
+from .quality import Quality, Signs, examine, resting_channels, vibrating_channels
+from .recording import Block, RecordingReader, normal_mask
 
 __all__ = ["Stretch", "WindowSet", "collect", "window_blocks"]
 
@@ -27,6 +30,7 @@ class Stretch:
 
     features: int32 [W, F]; starts: int64 [W], first row of each window in its recording; fault: str [W], the
     label that most of a window's samples bear, "" where they are normal; whole: bool [W], all samples alike;
+    reasons: int8 [W], for what the board would give no verdict, a place of quality.REASONS, or FIT; None: all are fit;
     counts: int16 [hop * (W - 1) + N, C], the samples themselves, of slow sensors only.
     """
 
@@ -36,12 +40,25 @@ class Stretch:
     fault: NDArray[np.str_]
     whole: NDArray[np.bool_]
     counts: NDArray[np.int16] | None = None
+    reasons: NDArray[np.int8] | None = None
+
+    @property
+    def fit(self) -> NDArray[np.bool_]:
+        """Which windows the board would judge, bool [W]."""
+        return np.ones(len(self.starts), dtype=bool) if self.reasons is None else self.reasons == FIT
+
+    @property
+    def normal(self) -> NDArray[np.bool_]:
+        """Which windows can be learned from, bool [W]: normal from end to end, and fit."""
+        return (self.fault == "") & self.whole & self.fit
 
     def part(self, low: int, high: int, window: int, hop: int) -> Stretch:
         """Its windows from ``low`` to before ``high``, at least one; window, hop: samples."""
         own = slice(low, high)
         counts = None if self.counts is None else self.counts[hop * low : hop * (high - 1) + window]
-        return Stretch(self.path, self.features[own], self.starts[own], self.fault[own], self.whole[own], counts)
+        reasons = None if self.reasons is None else self.reasons[own]
+        about = (self.starts[own], self.fault[own], self.whole[own])
+        return Stretch(self.path, self.features[own], *about, counts, reasons)
 
 
 @dataclass(frozen=True)
@@ -50,7 +67,7 @@ class WindowSet:
 
     stretches: all windows; normal: those to learn from; samples: int16 [S <= 256, N, C] normal windows, evenly
     spread; places: int64 [S], where each is among the normal ones, joined, or -1; seconds: of all recordings; still:
-    channels that move in no normal window, and the counts they rest at.
+    channels that move in no normal window, and the counts they rest at; quality: what was left out.
     """
 
     window: int
@@ -62,6 +79,7 @@ class WindowSet:
     places: NDArray[np.int64]
     seconds: float
     still: Mapping[int, int] = field(default_factory=dict)
+    quality: Quality = field(default_factory=lambda: Quality(0, {}, ()))
 
     def select(self, columns: Sequence[int]) -> WindowSet:
         """The same windows with some of their features, and without their samples."""
@@ -134,36 +152,56 @@ def _majority(labels: NDArray[np.str_], window: int, hop: int) -> tuple[NDArray[
     return fault, (count == 0) | (count == window)
 
 
+@dataclass
+class _Held:
+    """Rows that follow one another. at: number of the first; late: bool [n], of those that came too late."""
+
+    counts: NDArray[np.int16]
+    labels: NDArray[np.str_]
+    late: NDArray[np.bool_]
+    at: int
+
+    @classmethod
+    def of(cls, block: Block) -> _Held:
+        rows = len(block.counts)
+        late = np.zeros(rows, dtype=bool) if block.late is None else block.late
+        return cls(block.counts, _labels(block.labels, rows), late, block.start_row)
+
+    def join(self, other: _Held) -> _Held:
+        return _Held(
+            np.concatenate([self.counts, other.counts]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.late, other.late]),
+            self.at,
+        )
+
+    def without(self, rows: int) -> _Held:
+        return _Held(self.counts[rows:], self.labels[rows:], self.late[rows:], self.at + rows)
+
+
 def window_blocks(
     reader: RecordingReader, window: int, hop: int
-) -> Iterator[tuple[NDArray[np.int16], NDArray[np.str_], NDArray[np.bool_], NDArray[np.int64], bool]]:
+) -> Iterator[tuple[NDArray[np.int16], NDArray[np.str_], NDArray[np.bool_], NDArray[np.int64], bool, Signs]]:
     """Cut a recording into windows, block by block.
 
-    Yields (windows int16 [W, N, C], fault str [W], whole bool [W], starts int64 [W], continues): ``continues``
-    is False where a gap lies before these windows.
+    Yields (windows int16 [W, N, C], fault str [W], whole bool [W], starts int64 [W], continues, signs): ``continues``
+    is False where a gap lies before these windows; signs: of their quality.
     """
-    held: NDArray[np.int16] | None = None
-    held_labels = np.zeros(0, dtype="U1")
-    at, continues = 0, False
+    held: _Held | None = None
+    continues = False
     for block in reader.blocks():
-        if held is None or block.start_row != at + len(held):
-            held, held_labels, at, continues = (
-                block.counts,
-                _labels(block.labels, len(block.counts)),
-                block.start_row,
-                False,
-            )
+        if held is None or block.start_row != held.at + len(held.counts):
+            held, continues = _Held.of(block), False
         else:
-            held = np.concatenate([held, block.counts])
-            held_labels = np.concatenate([held_labels, _labels(block.labels, len(block.counts))])
-        windows = cut_windows(held, window, hop)
+            held = held.join(_Held.of(block))
+        windows = cut_windows(held.counts, window, hop)
         if len(windows):
-            fault, whole = _majority(held_labels, window, hop)
-            starts = at + hop * np.arange(len(windows), dtype=np.int64)
-            yield windows, fault, whole, starts, continues
+            fault, whole = _majority(held.labels, window, hop)
+            starts = held.at + hop * np.arange(len(windows), dtype=np.int64)
+            signs = examine(held.counts, held.late, window, hop, reader.limits)
+            yield windows, fault, whole, starts, continues, signs
             continues = True
-            used = hop * len(windows)
-            held, held_labels, at = held[used:], held_labels[used:], at + used
+            held = held.without(hop * len(windows))
 
 
 def _stretches(
@@ -173,21 +211,21 @@ def _stretches(
     hop: int,
     keep: Callable[..., None],
     with_counts: bool,
-) -> Iterator[Stretch]:
-    parts: list[tuple[Int32, NDArray, NDArray, NDArray]] = []
+) -> Iterator[tuple[Stretch, Signs]]:
+    parts: list[tuple[Int32, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray]] = []
     samples: list[NDArray[np.int16]] = []
 
-    def stretch() -> Stretch:
-        found, starts, fault, whole = (np.concatenate(column) for column in zip(*parts, strict=True))
+    def stretch() -> tuple[Stretch, Signs]:
+        found, starts, fault, whole, *signs = (np.concatenate(column) for column in zip(*parts, strict=True))
         counts = np.concatenate([*samples, last[hop:]]) if with_counts else None
-        return Stretch(str(reader.path), found, starts, fault, whole, counts)
+        return Stretch(str(reader.path), found, starts, fault, whole, counts), Signs(*signs)
 
     blocks = window_blocks(reader, window, hop)
-    for (windows, fault, whole, starts, continues), found in described(blocks, features, window):
+    for (windows, fault, whole, starts, continues, signs), found in described(blocks, features, window):
         if parts and not continues:
             yield stretch()
             parts, samples = [], []
-        parts.append((found, starts, fault, whole))
+        parts.append((found, starts, fault, whole, signs.late, signs.clipped, signs.still))
         if with_counts:
             samples.append(windows[:, :hop].reshape(-1, windows.shape[2]))
             last = np.array(windows[-1])
@@ -196,10 +234,37 @@ def _stretches(
         yield stretch()
 
 
+def _judged(
+    found: Sequence[tuple[Stretch, Signs]], features: Sequence[Feature], must_move: Sequence[bool] | None
+) -> tuple[list[Stretch], Quality]:
+    """The stretches with what makes their windows unfit, and what that takes from the normal ones.
+
+    must_move: of each channel; None: those that are watched for their vibration, but for those that rest now and then.
+    """
+    normal = [(stretch.fault == "") & stretch.whole for stretch, _ in found]
+    total = sum(int(mask.sum()) for mask in normal)
+    channels = found[0][1].still.shape[1]
+    each = list(zip((signs for _, signs in found), normal, strict=True))
+    still = np.sum([signs.still[mask].sum(axis=0) for signs, mask in each], axis=0)
+    resting: list[int] = []
+    if must_move is None:
+        watched = vibrating_channels(features, (), channels)
+        resting = [channel for channel in resting_channels(still, total) if watched[channel]]
+        must_move = vibrating_channels(features, resting, channels)
+    late = sum(int(signs.late[mask].sum()) for signs, mask in each)
+    uneven = 2 * late > total
+    judged, unfit = [], dict.fromkeys((REASONS[reason] for reason in (JITTER, CLIPPED, STUCK)), 0)
+    for (stretch, signs), mask in zip(found, normal, strict=True):
+        reasons = signs.reasons(must_move, use_times=not uneven)
+        judged.append(stretch if (reasons == FIT).all() else replace(stretch, reasons=reasons))
+        for reason in (JITTER, CLIPPED, STUCK):
+            unfit[REASONS[reason]] += int((reasons[mask] == reason).sum())
+    return judged, Quality(total, unfit, tuple(resting), uneven)
+
+
 def _normal(stretch: Stretch, window: int, hop: int) -> Iterator[Stretch]:
-    """The runs of normal windows inside a stretch."""
-    good = (stretch.fault == "") & stretch.whole
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
+    """The runs inside a stretch of windows to learn from."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], stretch.normal.astype(np.int8), [0]])))
     for low, high in zip(edges[::2], edges[1::2], strict=True):
         yield stretch.part(low, high, window, hop)
 
@@ -239,8 +304,10 @@ def collect(
     seed: int,
     progress: Callable[[float], None],
     slow: bool = False,
+    must_move: Sequence[bool] | None = None,
 ) -> WindowSet:
-    """Describe all windows of some recordings; slow: and keep the samples, where windows leave none out.
+    """Describe all windows of some recordings; slow: and keep the samples, where windows leave none out; must_move: of
+    each channel, whether it is stuck where it stands still; None: as training finds it.
 
     Raises InputError where a recording is shorter than a window.
     """
@@ -248,7 +315,7 @@ def collect(
     kept: list[NDArray[np.int16]] = []
     places: list[int] = []
     before = 0  # normal windows
-    stretches: list[Stretch] = []
+    cut: list[tuple[Stretch, Signs]] = []
     still = _Still(len(readers[0].channels))
     seconds = 0.0
     for number, reader in enumerate(readers):
@@ -274,13 +341,23 @@ def collect(
                 f"{reader.path}: shorter than one window of {window} samples "
                 f"({window / reader.rate:g} s at {reader.rate:g} Hz); record longer, or choose a shorter --window"
             )
-        stretches += found
+        cut += found
         seconds += seen / reader.rate
         progress((number + 1) / len(readers))
+    stretches, quality = _judged(cut, features, must_move)
     normal = [run for stretch in stretches for run in _normal(stretch, window, hop)]
     channels = len(readers[0].channels)
-    some = _evenly(len(kept), _SAMPLE_WINDOWS)
+    at = _among_fit(np.array(places, dtype=np.int64), stretches)
+    chosen = np.flatnonzero(at >= 0)
+    some = chosen[_evenly(len(chosen), _SAMPLE_WINDOWS)]
     samples = _stacked(kept, some, window, channels)
-    at = np.array(places, dtype=np.int64)[some]
     rate = readers[0].rate
-    return WindowSet(window, hop, rate, tuple(stretches), tuple(normal), samples, at, seconds, still.known())
+    return WindowSet(
+        window, hop, rate, tuple(stretches), tuple(normal), samples, at[some], seconds, still.known(), quality
+    )
+
+
+def _among_fit(places: NDArray[np.int64], stretches: Sequence[Stretch]) -> NDArray[np.int64]:
+    """Where windows are among those to learn from, that are at these places among all normal ones; -1: unfit."""
+    fit = np.concatenate([stretch.fit[(stretch.fault == "") & stretch.whole] for stretch in stretches])
+    return np.where(fit[places], np.cumsum(fit)[places] - 1, -1) if len(places) else places

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
+from offbeat.device.quality import REASONS
+
 from .arithmetic import Int32
 from .dataset import Stretch, collect
 from .decision import alarm_starts, alarms
@@ -21,8 +23,8 @@ __all__ = ["Detection", "Evaluation", "Scored", "check_fits", "evaluate", "score
 
 @dataclass(frozen=True)
 class Scored:
-    """A stretch with its verdicts. scores: int32 [W]; alarm: bool [W]; ends: float64 [W], s of the window's end;
-    counted: bool [W], the windows that an evaluation counts."""
+    """A stretch with its verdicts. scores: int32 [W], 0 where there is no verdict; alarm: bool [W]; ends: float64 [W],
+    s of the window's end; counted: bool [W], the windows that an evaluation counts, none without verdict among them."""
 
     stretch: Stretch
     scores: Int32
@@ -33,12 +35,14 @@ class Scored:
 
 @dataclass(frozen=True)
 class Detection:
-    """One occurrence of a fault. start: s; delay: s from its start to the alarm, None where none came."""
+    """One occurrence of a fault. start: s; delay: s from its start to the alarm, None where none came; no_verdict: why
+    the board gives no verdict on most of its windows (clipped, stuck or jitter), empty where it judges most."""
 
     path: str
     fault: str
     start: float
     delay: float | None
+    no_verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Evaluation:
 
     precision, recall, f1, auroc count windows (a window is faulty when most of its samples are; positive when
     its score is 256 or more); None where the labels do not allow them. false_alarms_per_hour counts alarms that
-    start in normal time; None without normal time.
+    start in normal time; None without normal time. unjudged: windows that the board would give no verdict on, by
+    reason; none of the other numbers counts them.
     """
 
     windows: int
@@ -61,6 +66,7 @@ class Evaluation:
     false_alarms: int
     false_alarms_per_hour: float | None
     detections: tuple[Detection, ...] = field(default_factory=tuple)
+    unjudged: dict[str, int] = field(default_factory=dict)
 
     @property
     def median_delay(self) -> float | None:
@@ -95,14 +101,30 @@ def check_fits(pipeline: Pipeline, readers: Sequence[RecordingReader]) -> None:
 
 
 def score_stretches(pipeline: Pipeline, stretches: Sequence[Stretch]) -> list[Scored]:
-    """Verdicts for stretches whose features are the model's own; the decision starts anew at each gap."""
+    """Verdicts for stretches whose features are the model's own; the decision starts anew at each gap.
+
+    As on the board, a window without verdict changes nothing: the alarm stays, the slow baseline stays, and a family
+    that remembers windows begins anew behind it.
+    """
     scored = []
     for stretch in stretches:
-        scores = pipeline.family.score(pipeline.vectors(stretch.features))
         ends = (stretch.starts + pipeline.window) / pipeline.rate
-        counted = np.ones(len(scores), dtype=bool)
-        scored.append(Scored(stretch, scores, alarms(scores, pipeline.decision), ends, counted))
+        scores, alarm = _verdicts(pipeline, stretch)
+        scored.append(Scored(stretch, scores, alarm, ends, stretch.fit))
     return scored
+
+
+def _verdicts(pipeline: Pipeline, stretch: Stretch) -> tuple[Int32, NDArray[np.bool_]]:
+    fit = stretch.fit
+    vectors = pipeline.vectors(stretch.features[fit])
+    judged = np.flatnonzero(fit)
+    runs = [vectors]
+    if pipeline.family.stateful:
+        runs = np.split(vectors, np.flatnonzero(np.diff(judged) > 1) + 1)
+    scores = np.zeros(len(fit), dtype=np.int32)
+    scores[fit] = np.concatenate([pipeline.family.score(run) for run in runs]) if len(judged) else 0
+    decided = np.concatenate([[False], alarms(scores[fit], pipeline.decision)])
+    return scores, decided[np.cumsum(fit)]
 
 
 def _detections(item: Scored, window_seconds: float) -> list[Detection]:
@@ -110,13 +132,30 @@ def _detections(item: Scored, window_seconds: float) -> list[Detection]:
     change = np.flatnonzero(np.concatenate([[True], fault[1:] != fault[:-1]]))
     found = []
     for low, high in zip(change, [*change[1:], len(fault)], strict=True):
-        if fault[low] == "" or not item.counted[low]:
+        own = slice(low, high)
+        if fault[low] == "" or not (item.counted[own].any() or not item.stretch.fit[own].any()):
             continue
         start = float(item.ends[low]) - window_seconds / 2
         alarm = np.flatnonzero(item.alarm[low:high])
         delay = max(float(item.ends[low + alarm[0]]) - start, 0.0) if len(alarm) else None
-        found.append(Detection(item.stretch.path, str(fault[low]), round(start, 3), delay))
+        found.append(Detection(item.stretch.path, str(fault[low]), round(start, 3), delay, _why_not(item.stretch, own)))
     return found
+
+
+def _why_not(stretch: Stretch, windows: slice) -> str:
+    """Why most of these windows cannot be judged, by the commonest reason; empty where most can."""
+    if stretch.reasons is None or 2 * stretch.fit[windows].sum() >= len(stretch.fit[windows]):
+        return ""
+    reasons, often = np.unique(stretch.reasons[windows][~stretch.fit[windows]], return_counts=True)
+    return REASONS[int(reasons[np.argmax(often)])]
+
+
+def _unjudged(scored: Sequence[Scored]) -> dict[str, int]:
+    total = np.zeros(len(REASONS), dtype=np.int64)
+    for item in scored:
+        if item.stretch.reasons is not None:
+            total += np.bincount(item.stretch.reasons[~item.stretch.fit], minlength=len(REASONS))
+    return {reason: int(count) for reason, count in zip(REASONS, total, strict=True) if count}
 
 
 def summarize(scored: Sequence[Scored], pipeline: Pipeline) -> Evaluation:
@@ -148,6 +187,7 @@ def summarize(scored: Sequence[Scored], pipeline: Pipeline) -> Evaluation:
         false_alarms=int(false),
         false_alarms_per_hour=false / normal_hours if normal_hours else None,
         detections=tuple(d for item in scored for d in _detections(item, pipeline.window / pipeline.rate)),
+        unjudged=_unjudged(scored),
     )
 
 
@@ -156,5 +196,6 @@ def evaluate(
 ) -> Evaluation:
     """Score recordings with a model and compare with their labels. Raises InputError where they do not fit."""
     check_fits(pipeline, readers)
-    windows = collect(readers, pipeline.features, pipeline.window, pipeline.hop, 0, progress)
+    about = (pipeline.features, pipeline.window, pipeline.hop)
+    windows = collect(readers, *about, 0, progress, must_move=pipeline.must_move)
     return summarize(score_stretches(pipeline, windows.stretches), pipeline)

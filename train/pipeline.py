@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from offbeat.device.modelfile import Model
+from offbeat.device.quality import must_move_in
 
 from .arithmetic import Int32, clamp
 from .decision import alarms
@@ -104,6 +105,7 @@ class Pipeline:
         self.slew = np.frombuffer(model.baseline, "<u2").astype(np.int32)
         self.stateful: bool = bool(self.slew.any()) or self.family.stateful
         self.decision = Decision(*model.decision)
+        self.must_move: tuple[bool, ...] = tuple(must_move_in(model))
 
     def extract(self, windows: NDArray[np.int16]) -> Int32:
         """Features int32 [W, F] of windows int16 [W, N, C]."""

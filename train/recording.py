@@ -12,6 +12,8 @@ from typing import Final, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.device.quality import LIMITS
+
 from .errors import InputError
 from .recording_labels import MOST_LABELS, label_like, named_like_labels, text_column
 from .recording_scale import CountScale, Origin
@@ -66,13 +68,15 @@ class ReadOptions(TypedDict, total=False):
 class Block:
     """Rows that follow one another without a gap.
 
-    counts: int16 [rows, C]; labels: str [rows] or None; start_row: number of the first row in the recording, from
+    counts: int16 [rows, C]; labels: str [rows] or None; late: bool [rows], rows that came too late for their window, or
+    None without times; start_row: number of the first row in the recording, from
     0, where each gap counts as one row more: a block whose start_row is not where the last one ended follows a gap.
     """
 
     counts: NDArray[np.int16]
     labels: NDArray[np.str_] | None
     start_row: int
+    late: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Recording:
     """A whole recording in memory.
 
     counts: int16 [n, C]; labels: str [n] or None; rate: Hz; scales: unit per count; segments: (start_row, stop_row)
-    of each run of counts without a gap, () where there is no gap.
+    of each run of counts without a gap, () where there is no gap; limits: lowest and highest count of each channel's
+    sensor, () where they are those of int16.
     """
 
     path: Path
@@ -92,6 +97,7 @@ class Recording:
     units: tuple[str, ...]
     sensor: str = ""
     segments: tuple[tuple[int, int], ...] = ()
+    limits: tuple[tuple[int, int], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -103,7 +109,8 @@ class RecordingReader:
     """A recording that is read in blocks; open_recording() makes it.
 
     path; channels: names; rate: Hz; sensor: its name or ""; units: "" where unknown; scales: unit per count of each
-    channel, 1.0 where a column holds counts of unknown worth; scale_origins: where each scale comes from;
+    channel, 1.0 where a column holds counts of unknown worth; scale_origins: where each scale comes from; limits:
+    lowest and highest count of each channel's sensor, those of int16 where they are unknown;
     has_labels; suspects: channels that nobody chose, and that look like labels by name and values. All are known before
     the bulk is read.
     """
@@ -127,6 +134,7 @@ class RecordingReader:
         times = self._look()
         self.scales = self._scale.scales
         self.scale_origins = self._scale.origins
+        self.limits = tuple(map(self._limits_of, self.channels, self.scales))
         pace = measure_pace(self.path, self._time, times)
         self.rate = settle_rate(self.path, self._time, pace, header.rate, options["rate"])
 
@@ -154,6 +162,15 @@ class RecordingReader:
                 f"{self.path}: column {names.index('') + 1} has no name in the header row; name it, or choose others "
                 "with --channels"
             )
+
+    def _limits_of(self, name: str, scale: float) -> tuple[int, int]:
+        """A channel's limits, in the counts that this reader gives."""
+        header = self._source.header
+        low, high = header.limits.get(name, LIMITS)
+        if (low, high) == LIMITS:
+            return LIMITS
+        worth = header.scales.get(name, scale) / scale
+        return max(math.ceil(low * worth), LIMITS[0]), min(math.floor(high * worth), LIMITS[1])
 
     def _missing(self, name: str) -> InputError:
         names = self._source.header.names
@@ -227,12 +244,14 @@ class RecordingReader:
         for table in self._tables(rows, self.has_labels):
             counts = self._scale.counts(table.numbers[:, first:], table.places)
             gaps = check.gaps(table.numbers[:, 0], table.places) if self._has_time else []
+            late = check.late if self._has_time else None
             for number, (low, high) in enumerate(pairwise([0, *gaps, len(counts)])):
                 if number:
                     starts.append(row + low)
                 if high > low:
                     labels = None if table.labels is None else table.labels[low:high]
-                    yield Block(counts[low:high], labels, row + low + len(starts) - 1)
+                    late_here = None if late is None else late[low:high]
+                    yield Block(counts[low:high], labels, row + low + len(starts) - 1, late_here)
             row += len(counts)
         check.finish()
         self._segments = list(pairwise([*starts, row]))
@@ -324,7 +343,8 @@ def read_recording(path: str | Path, **options: Unpack[ReadOptions]) -> Recordin
     counts = np.concatenate([block.counts for block in blocks])
     segments = tuple(reader.segments) if len(reader.segments) > 1 else ()
     about = (reader.channels, reader.rate, reader.scales, reader.units, reader.sensor)
-    return Recording(reader.path, counts, labels, *about, segments)
+    limits = () if all(each == LIMITS for each in reader.limits) else reader.limits
+    return Recording(reader.path, counts, labels, *about, segments, limits)
 
 
 def common_scales(paths: Sequence[str | Path], **options: Unpack[ReadOptions]) -> dict[str, float]:

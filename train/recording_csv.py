@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .recording_fields import FieldError, numbers_in, split_fields, words_in
-from .recording_table import ColumnError, Header, Table, positive_number
+from .recording_table import ColumnError, Header, Table, positive_number, stated_limits
 from .recording_write import write_csv_rows
 
 __all__ = ["CsvSource", "write_csv_rows"]
@@ -47,6 +47,7 @@ class CsvSource:
             rate=self._stated_rate(),
             units=self._pairs("unit"),
             scales=self._stated_scales(),
+            limits=self._stated_limits(),
         )
 
     def _open(self) -> IO[bytes]:
@@ -144,6 +145,18 @@ class CsvSource:
                 )
             scales[name] = scale
         return scales
+
+    def _stated_limits(self) -> dict[str, tuple[int, int]]:
+        limits = {}
+        for name, text in self._pairs("limits").items():
+            found = stated_limits(text)
+            if found is None:
+                raise InputError(
+                    f"{self.path}: its line '# limits:' gives {name!r} {text[:40]!r}, which is no range of counts; "
+                    "mend that line, for instance x=-2048:2047"
+                )
+            limits[name] = found
+        return limits
 
     def largest(self, numbers: Sequence[str]) -> NDArray[np.float64] | None:
         """A CSV file does not say."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .recording_table import LONGEST_LABEL, ColumnError, Header, Table, positive_number
+from .recording_table import LONGEST_LABEL, ColumnError, Header, Table, positive_number, stated_limits
 
 __all__ = ["ParquetSource"]
 
@@ -41,6 +41,7 @@ class ParquetSource:
             rate=self._stated_rate(about.get(f"{_KEYS}rate")),
             units={name: str(unit) for name, unit in self._json(about, "unit").items()},
             scales={name: self._stated_scale(name, scale) for name, scale in self._json(about, "scale").items()},
+            limits={name: self._stated_limits(name, text) for name, text in self._json(about, "limits").items()},
         )
 
     def _open(self) -> Any:
@@ -65,7 +66,7 @@ class ParquetSource:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            example = '{"x": 0.001}' if key == "scale" else '{"x": "g"}'
+            example = {"scale": '{"x": 0.001}', "limits": '{"x": "-2048:2047"}'}.get(key, '{"x": "g"}')
             raise InputError(
                 f"{self.path}: its metadata {_KEYS}{key} is no JSON object of columns; write it like {example}"
             )
@@ -86,6 +87,15 @@ class ParquetSource:
                 "positive number; mend it"
             )
         return scale
+
+    def _stated_limits(self, name: str, text: object) -> tuple[int, int]:
+        limits = stated_limits(text)
+        if limits is None:
+            raise InputError(
+                f"{self.path}: its metadata {_KEYS}limits gives {name!r} {str(text)[:40]!r}, which is no range of "
+                'counts; mend it, for instance {"x": "-2048:2047"}'
+            )
+        return limits
 
     def largest(self, numbers: Sequence[str]) -> NDArray[np.float64] | None:
         """Largest magnitude of each column, float64 [K], by the statistics of the row groups; None without them."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 
-__all__ = ["LONGEST_LABEL", "ColumnError", "Header", "Source", "Table", "positive_number"]
+__all__ = ["LONGEST_LABEL", "ColumnError", "Header", "Source", "Table", "positive_number", "stated_limits"]
 
 LONGEST_LABEL = 256  # characters; NumPy gives each row of a block the room of its longest label
 
@@ -28,13 +28,15 @@ class ColumnError(InputError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself. rate: Hz; units and scales (unit per count): by the name of the column."""
+    """What a file says of itself. rate: Hz; units, scales (unit per count), limits (lowest and highest count of the
+    sensor, as the scale means them): by the name of the column."""
 
     names: tuple[str, ...]
     sensor: str = ""
     rate: float | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,13 @@ def positive_number(value: object) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) and number > 0 else None
+
+
+def stated_limits(text: object) -> tuple[int, int] | None:
+    """Limits from a header, ``-2048:2047``, as (lowest, highest); None where they are none of int16."""
+    low, colon, high = str(text).partition(":")
+    try:
+        found = int(low), int(high)
+    except ValueError:
+        return None
+    return found if colon and -32768 <= found[0] < found[1] <= 32767 else None

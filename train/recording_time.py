@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.device.quality import late
+
 from .errors import InputError
 
-__all__ = ["Pace", "TimeCheck", "measure_pace", "settle_rate"]
+__all__ = ["MOST_DECIMALS", "Pace", "TimeCheck", "decimals", "measure_pace", "settle_rate"]
+
+MOST_DECIMALS = 9
+_ON_GRID = 1e-4  # of a step of the last decimal: what float64 leaves of times of some 1e9 s with microseconds
+_LOOKED_AT = 2000  # times of a block by which its decimals are judged
 
 _GAP = 1.5  # a step longer than this many periods is a gap; jitter of 20 % at both ends makes 1.4
 _STRETCH = 1024  # steps over which the rate is watched, whatever the size of the blocks
@@ -17,6 +23,18 @@ _SHORTEST_STRETCH = 100
 _RATE_CHANGE = 0.02
 _RATE_MISMATCH = 0.01
 _ROUNDING = 5e-4  # crystals of loggers and boards are within some 100 ppm, their RC oscillators are not
+
+
+def decimals(times: NDArray[np.float64]) -> int:
+    """Decimals that times were written with; one more than MOST_DECIMALS where there is no telling."""
+    few = times[:: max(1, len(times) // _LOOKED_AT)]
+    for count in range(MOST_DECIMALS + 1):
+        scaled = few * 10.0**count
+        if np.abs(scaled).max(initial=0.0) > 2.0**50:
+            break
+        if np.abs(scaled - np.rint(scaled)).max(initial=0.0) < _ON_GRID:
+            return count
+    return MOST_DECIMALS + 1
 
 
 class Pace:
@@ -87,6 +105,7 @@ class TimeCheck:
 
     place: what a row's number counts; rate: Hz. Raises InputError for time that stands or runs backwards, for gaps
     that are not allowed, and for a rate that changes.
+    late: bool [n], which rows of the last block came so late after the one before that no window with them is fit.
     """
 
     def __init__(self, path: Path, place: str, column: str, rate: float, allow_gaps: bool) -> None:
@@ -97,6 +116,8 @@ class TimeCheck:
         self._first: Pace | None = None
         self._allow_gaps = allow_gaps
         self._last: float | None = None
+        self._decimals = 0
+        self.late = np.zeros(0, dtype=bool)
         self._steps = np.zeros(0)
         self._steps_at = np.zeros(0, dtype=np.int64)
 
@@ -117,7 +138,17 @@ class TimeCheck:
                 f"second {before[row]:.10g}; split the file there, or pass --allow-gaps"
             )
         self._watch_rate(steps[known], places[known])
+        self._find_late(times, steps)
         return found.tolist()
+
+    def _find_late(self, times: NDArray[np.float64], steps: NDArray[np.float64]) -> None:
+        """Late by the step that ends there, less what the rounding of the times may have added to it; behind a gap a
+        row is not late."""
+        behind = steps - self._period
+        self.late = late(behind, self._period) & (steps <= _GAP * self._period)
+        if self.late.any():
+            self._decimals = max(self._decimals, decimals(times))
+            self.late &= late(behind - 10.0**-self._decimals, self._period)
 
     def finish(self) -> None:
         """Judge the steps since the last whole stretch."""

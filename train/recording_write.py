@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.device.quality import LIMITS
+
 from .errors import InputError
 from .recording_table import LONGEST_LABEL, positive_number
 
@@ -67,6 +69,9 @@ def _header(about: Recording) -> str:
         lines.append(f"unit: {' '.join(words)}")
     scales = zip(about.channels, about.scales, strict=True)
     lines.append("scale: " + " ".join(f"{_word(name)}={_number(scale)}" for name, scale in scales))
+    limits = zip(about.channels, about.limits, strict=False)
+    if ends := [f"{_word(name)}={low}:{high}" for name, (low, high) in limits if (low, high) != LIMITS]:
+        lines.append("limits: " + " ".join(ends))
     names = [_TIME_COLUMN, *about.channels, *([] if about.labels is None else [_LABEL_COLUMN])]
     return "".join(f"# {line}\n" for line in lines) + ",".join(map(_field, names)) + "\n"
 

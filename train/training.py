@@ -263,6 +263,8 @@ def _round_up(rate: float) -> str:
 
 
 def _check(windows: WindowSet) -> None:
+    if windows.normal_windows < LEAST_WINDOWS <= windows.quality.windows:
+        raise InputError(f"{windows.paths}: too few windows are left to train on: {windows.quality.warnings()[0]}")
     if windows.normal_windows == 0:
         labels = sorted({str(label) for stretch in windows.stretches for label in np.unique(stretch.fault) if label})
         raise InputError(
@@ -315,7 +317,7 @@ def _parts(reader: RecordingReader, options: Options, windows: WindowSet, chosen
         standardize=chosen.scales,
         parameters=chosen.family.parameters(),
         decision=options.decision,
-        meta=_meta(reader, options, chosen, windows.still),
+        meta=_meta(reader, options, chosen, windows),
         baseline=tuple(chosen.plan.slew.tolist()),
     )
 
@@ -361,6 +363,7 @@ def train(
     windows = collect(
         readers, every, window, hop, options.seed, lambda share: report("features", share), is_process(rate)
     )
+    warnings += windows.quality.warnings()
     _check(windows)
     warnings += still_channels(readers[0].channels, windows.still)
     validation = _validation(readers, windows, options)
@@ -396,10 +399,11 @@ def train(
     )
 
 
-def _meta(reader: RecordingReader, options: Options, chosen: Candidate, still: Mapping[int, int]) -> dict[str, str]:
-    unseen = {"unseen": ",".join(map(str, still))} if still else {}
+def _meta(reader: RecordingReader, options: Options, chosen: Candidate, windows: WindowSet) -> dict[str, str]:
+    still, resting = windows.still, [channel for channel in windows.quality.resting if channel not in windows.still]
     return {
-        **unseen,
+        **({"unseen": ",".join(map(str, still))} if still else {}),
+        **({"rests": ",".join(map(str, resting))} if resting else {}),
         "name": options.name or Path(str(reader.path)).stem,
         "sensor": reader.sensor,
         "units": ",".join(reader.units),

@@ -55,7 +55,7 @@ class Validation:
 
     def evaluated(self, scored: Sequence[Scored]) -> list[Scored]:
         """Verdicts for all stretches, in which those that chose the model do not count."""
-        return [replace(item, counted=~spent) for item, spent in zip(scored, self.spent, strict=True)]
+        return [replace(item, counted=item.counted & ~spent) for item, spent in zip(scored, self.spent, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _events(windows: WindowSet, apart: bool) -> list[_Event]:
     found = []
     least = windows.window if apart else 2 * windows.window
     for number, stretch in enumerate(windows.stretches):
-        faulty = np.flatnonzero(stretch.fault != "")
+        faulty = np.flatnonzero((stretch.fault != "") & stretch.fit)
         label, start = stretch.fault[faulty], stretch.starts[faulty]
         edges = np.flatnonzero((np.diff(start) >= least) | (label[1:] != label[:-1])) + 1
         found += [_Event(number, stretch, part) for part in np.split(faulty, edges) if len(part)]

@@ -1,4 +1,4 @@
-"""The board's main loop: sample, score, say so; listen in between.
+"""The board's main loop: sample, judge, say so; listen in between.
 
 From counts to the line of a window nothing is allocated.
 """
@@ -10,48 +10,75 @@ import time
 from array import array
 
 from . import VERSION, modelfile
+from .announcements import rate_text, say_health, say_hello
 from .commands import LINE, Listener
-from .detector import Detector, Ring
+from .detector import Detector
+from .examination import DoubtfulRing, Examination, forget, remembers
 from .fit import misfit, reason_names
-from .kernels import VIPER
 from .lines import LineWriter
 from .link import quote
+from .quality import BUS, CLIPPED, FIT, JITTER, LOST, REASONS, SILENT
 from .sampling import Sampler
+from .sensors import BUS as BUS_FLAG
+from .sensors import COUNTER
+from .sensors import LATE as LATE_FLAG
+from .sensors import LOST as LOST_FLAG
+from .sensors import RESTARTED as RESTARTED_FLAG
 from .store import recover
 
-_HEALTH_PERIOD = 10000  # ms
 _JOURNAL_PERIOD = 1000  # ms
 _FRAMES_A_TURN = 64  # frames taken before the input is looked at again
 _REASONS = 3
+_WORDS = tuple(reason.encode() for reason in REASONS)
+_SILENT_PERIODS = 3
 
 
 class App:
-    """A detector on a board. source: see sensors; model: a parsed model or None; write: see lines; journal: a
-    journal.Journal, or None; path: of the model file, where a learned one goes and adaptation is kept beside."""
+    """A detector on a board.
 
-    def __init__(self, source, model=None, write=None, board="", unique="", why="no_model", journal=None, path=""):
+    source: see sensors; model: a parsed model or None, and why there is none; write: see lines; board, unique: its kind
+    and its id; journal: a journal.Journal, or None. scores: of so many windows one is said, alarms are said always;
+    heartbeat: seconds between two lines of health; evidence: alarms of which raw frames are kept, None: as memory
+    allows, 0: none; alarm_pin: an outputs.AlarmPin; thermometer: a function that gives the board's temperature in
+    1/100 degC; path: of the model file, where a learned one goes, and what adaptation follows beside it.
+    """
+
+    def __init__(
+        self, source, model=None, write=None, board="", unique="", why="no_model", journal=None, scores=1, heartbeat=10,
+        evidence=None, alarm_pin=None, thermometer=None, path="",
+    ):  # fmt: skip
         self.source = source
         self.lines = LineWriter(write or sys.stdout.buffer.write)
         self.board = board
         self.unique = unique
         self.sampler = Sampler(source)
         self.listener = Listener(self)
-        self.detector = None
-        self.ring = None
-        self.windows = 0
-        self.model = model
+        self.windows = 0  # number of the next one
+        self.unjudged = 0
+        self.reasons = array("i", [0] * len(REASONS))  # of the unjudged
         self.journal = journal
+        self.thermometer = thermometer
         self.path = path
         self.learning = None
         self.adaptation = None
         self.button = None
+        self._scores = scores
+        self._heartbeat = int(1000 * heartbeat)
+        self._pin = alarm_pin
+        self._watchdog = None
         self._recorder = None
         self._deadline = time.ticks_ms()
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
         self._names = []
+        self._alarms_kept = evidence
         self.use(model, why)
-        self._last_look = self._last_health = self._last_step = time.ticks_ms()
+        self._last_look = self._last_health = self._last_step = self._last_frame = time.ticks_ms()
+        # ms without a frame after which a sensor is silent
+        self._silence = max(10000, _SILENT_PERIODS * (1000000 // max(source.rate_millihertz, 1)))
+        self._heard = 0  # frames taken when that was looked at last
+        self._since = 0  # frames since a window was given up aloud
+        self._last_reason = FIT
         self._seconds_up = 0
         self._rest_up = 0
 
@@ -59,14 +86,21 @@ class App:
         """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
         self._why_idle = misfit(model, self.source) if model else why
         self.model = model
-        self.detector = self.ring = self.adaptation = None
+        self.detector = self.ring = self.evidence = self.adaptation = None
         self._names = []
         self.listener.forget()
         if model and not self._why_idle:
             self.adaptation = _load_adaptation(self.path, model)
             self.detector = self.adaptation.detector if self.adaptation else Detector(model)
-            self.ring = Ring(model.channels, model.window, model.hop)
+            self.ring = DoubtfulRing(model.channels, model.window, model.hop)
+            self._remembers = remembers(model)
+            self._examination = Examination(model, self.source.limits)
             self._names = [quote(name).encode() for name in reason_names(model)]
+            self.evidence = None if self._alarms_kept == 0 else _evidence(model, self._alarms_kept)
+
+    def guard(self, watchdog):
+        """Feed this outputs.Watchdog from now on."""
+        self._watchdog = watchdog
 
     def start(self):
         """Announce the board; then gather garbage once, so that the heap is whole before sampling."""
@@ -83,14 +117,14 @@ class App:
                 break
             taken = True
             if self._recorder is not None:
-                if self._recorder.take(self.sampler.frame):
-                    self.stop_recording("done")
+                self._record_frame(self._recorder)
             elif self.learning is not None:
                 self.learning.take(self.sampler)
-            elif self.ring is not None and self.ring.push(self.sampler.frame):
-                self._window(self.detector, self.ring)
-        if self.journal is not None and time.ticks_diff(time.ticks_ms(), self._last_step) >= _JOURNAL_PERIOD:
-            self._last_step = time.ticks_ms()
+            elif self.ring is not None:
+                self._take_frame(self.ring)
+        now = time.ticks_ms()
+        if self.journal is not None and time.ticks_diff(now, self._last_step) >= _JOURNAL_PERIOD:
+            self._last_step = now
             self.journal.step(self.uptime())
         if self.learning is not None:
             self.learning.step()
@@ -100,34 +134,125 @@ class App:
             note(self)
         if self.button is not None:
             self.button.step(self)
-        if time.ticks_diff(time.ticks_ms(), self._last_health) >= _HEALTH_PERIOD:
+        if time.ticks_diff(now, self._last_health) >= self._heartbeat:
+            self._look_for_silence(now)
             self.health(-1)
-        if self._recorder is not None and time.ticks_diff(time.ticks_ms(), self._deadline) >= 0:
+        if self._recorder is not None and time.ticks_diff(now, self._deadline) >= 0:
             self.stop_recording("time")
+        if self._watchdog is not None:
+            self._watchdog.step(self.mode_name() != b"score")
         return taken
+
+    def _record_frame(self, recorder):
+        sampler = self.sampler
+        ended = bool(sampler.flags & LOST_FLAG) and recorder.skip(max(sampler.missing, 1))
+        if ended or recorder.take(sampler.frame):
+            self.stop_recording("done")
+
+    def _take_frame(self, ring):
+        """Put the frame into the ring, and judge the window that it completes."""
+        sampler = self.sampler
+        flags = sampler.flags
+        if self._since < COUNTER:
+            self._since += 1
+        gap = flags & (LOST_FLAG | RESTARTED_FLAG)
+        if gap:
+            self._give_up(ring)
+        if self.evidence is not None:
+            self.evidence.take(sampler.frame)
+        complete = ring.push(sampler.frame)
+        if flags & BUS_FLAG and not gap:  # else it failed before this frame, with which all begins anew
+            ring.doubt(BUS)
+        if flags & LATE_FLAG:
+            ring.doubt(JITTER)
+        if complete:
+            self._window(self.detector, ring)
+
+    def _give_up(self, ring):
+        """Samples are missing: the window under way cannot become whole, and the next one begins behind the gap.
+
+        Of windows that are given up faster than a hop goes by only the first is said, all are counted.
+        """
+        under_way = ring.filled > 0
+        ring.restart()
+        if self.evidence is not None:
+            self.evidence.gap()
+        if under_way:
+            aloud = self._since >= ring.hop
+            if aloud:
+                self._since = 0
+            self._no_verdict(self.detector, LOST, -1, aloud)
 
     def _window(self, detector, ring):
         start = time.ticks_us()
+        reason = ring.reason()
+        channel = -1
+        if reason == FIT:
+            reason = self._examination.of(ring.frames, ring.first, ring.capacity)
+            channel = self._examination.channel
+        if self._watchdog is not None and (reason == FIT or reason >= CLIPPED):
+            self._watchdog.judged()
+        if reason != FIT:
+            ring.advance()
+            # a run of such windows is said like scores are: its first one, then one of so many
+            self._no_verdict(detector, reason, channel, reason != self._last_reason or self._is_said())
+            self._last_reason = reason
+            return
+        self._last_reason = FIT
         changed = detector.window(ring)
         if self.adaptation is not None:
             self.adaptation.window()
         spent = time.ticks_diff(time.ticks_us(), start)
         alarm = 1 if detector.decision.alarm else 0
-        lines = self.lines
-        lines.begin(b"~SCORE ")
-        lines.number(b" n=", self.windows)
-        lines.number(b" s=", detector.score)
-        lines.number(b" a=", alarm)
-        lines.number(b" us=", spent)
-        lines.end()
+        if changed or self._is_said():
+            lines = self.lines
+            lines.begin(b"~SCORE ")
+            lines.number(b" n=", self.windows)
+            lines.number(b" s=", detector.score)
+            lines.number(b" a=", alarm)
+            lines.number(b" us=", spent)
+            lines.end()
         if self.journal is not None:
             self.journal.minute.add(detector.score)
         if changed:
             self._alarm(detector, alarm)
-        self.windows = (self.windows + 1) & 0x3FFFFFFF
+        self.windows = (self.windows + 1) & COUNTER
+
+    def _is_said(self):
+        return self._scores > 0 and self.windows % self._scores == 0
+
+    def _no_verdict(self, detector, reason, channel, aloud):
+        """A window without verdict: what was decided before stays as it is."""
+        if self._remembers:
+            forget(detector)
+        if aloud:
+            lines = self.lines
+            lines.begin(b"~NOVERDICT ")
+            lines.number(b" n=", self.windows)
+            lines.number(b" a=", 1 if detector.decision.alarm else 0)
+            lines.text(b" why=", _WORDS[reason])
+            if channel >= 0:
+                lines.number(b" channel=", channel)
+            lines.end()
+        if self.journal is not None:
+            self.journal.minute.skip()
+        self.reasons[reason] = (self.reasons[reason] + 1) & COUNTER
+        self.unjudged = (self.unjudged + 1) & COUNTER
+        self.windows = (self.windows + 1) & COUNTER
+
+    def _look_for_silence(self, now):
+        """Say so where no frame has come for a while: no window will show it."""
+        if self.sampler.taken != self._heard or self.mode_name() != b"score":
+            self._heard = self.sampler.taken
+            self._last_frame = now
+        elif time.ticks_diff(now, self._last_frame) >= self._silence:
+            self._last_frame = now
+            self._no_verdict(self.detector, BUS if self.source.flags & BUS_FLAG else SILENT, -1, True)
 
     def _alarm(self, detector, on):
         lines = self.lines
+        if self._pin is not None:
+            self._pin.set(on)
         lines.begin(b"~ALARM ")
         lines.number(b" n=", self.windows)
         lines.number(b" on=", on)
@@ -145,6 +270,8 @@ class App:
                 if not lines.text(key, self._names[self._indices[i]]):
                     break  # the names that follow would stand in the place of this one
                 key = b","
+            if self.evidence is not None:
+                self.evidence.alarm(self.windows, self.uptime(), detector.score)
         lines.end()
         if self.journal is not None:
             self._note_alarm(detector.score, on, found)
@@ -157,37 +284,23 @@ class App:
 
     def hello(self, sequence):
         """Say who this board is and what it runs. sequence: of the line answered, or -1."""
-        source, model, lines = self.source, self.model, self.lines
-        for i in range(len(source.channels)):
-            lines.begin(b"~CHANNEL ")
-            lines.number(b" i=", i)
-            lines.text(b" scale=", quote(source.scales[i]).encode())
-            lines.text(b" unit=", quote(source.units[i]).encode())
-            lines.text(b" name=", quote(source.channels[i]).encode())
-            lines.end()
-        lines.begin(b"~HELLO ")
-        lines.number(b" v=", 1)
-        lines.text(b" fw=", VERSION.encode())
-        lines.text(b" model=", (model.identity if model else "none").encode())
-        lines.text(b" rate=", self.rate_text().encode())
-        lines.number(b" channels=", len(source.channels))
-        if model:
-            lines.number(b" window=", model.window)
-            lines.number(b" hop=", model.hop)
-        lines.number(b" line=", LINE)
-        lines.number(b" viper=", 1 if VIPER else 0)
-        lines.text(b" mode=", self._mode_name())
-        if sequence >= 0:
-            lines.number(b" re=", sequence)
-        # Names are anybody's text: at the end, one that is too long is left out, and nothing else is.
-        for key, value in ((b" board=", self.board), (b" id=", self.unique), (b" sensor=", source.sensor)):
-            lines.text(key, quote(value).encode())
-        lines.end()
+        say_hello(self, LINE, sequence)
+
+    def health(self, sequence):
+        """Say how the board is doing. sequence: of the line answered, or -1."""
+        self._last_health = time.ticks_ms()
+        say_health(self, sequence)
 
     def rate_text(self):
         """The source's sampling rate in Hz, with three decimals."""
-        rate = self.source.rate_millihertz
-        return "%d.%03d" % (rate // 1000, rate % 1000)
+        return rate_text(self.source)
+
+    def temperature(self):
+        """The board's temperature in 1/100 degC; None where it cannot be told."""
+        try:
+            return self.thermometer()
+        except OSError:
+            return None
 
     def uptime(self):
         """Seconds since the start; to be asked every few days at least."""
@@ -199,26 +312,8 @@ class App:
         self._last_look = now
         return self._seconds_up
 
-    def health(self, sequence):
-        """Say how the board is doing. sequence: of the line answered, or -1."""
-        self._last_health = time.ticks_ms()
-        lines = self.lines
-        lines.begin(b"~HEALTH ")
-        lines.number(b" up=", self.uptime())
-        lines.number(b" heap=", gc.mem_free())
-        lines.number(b" alloc=", gc.mem_alloc())
-        lines.number(b" windows=", self.windows)
-        lines.number(b" lost=", self.ring.lost if self.ring else 0)
-        lines.number(b" bad=", self.listener.bad)
-        if self.journal is not None:
-            lines.number(b" boot=", self.journal.boot)
-            lines.number(b" journal_failed=", self.journal.failed)
-            lines.number(b" journal_dropped=", self.journal.dropped)
-        if sequence >= 0:
-            lines.number(b" re=", sequence)
-        lines.end()
-
-    def _mode_name(self):
+    def mode_name(self):
+        """What the board does, as the protocol says it: bytes."""
         if self._recorder is not None:
             return b"record"
         if self.learning is not None:
@@ -252,12 +347,14 @@ class App:
         if model is not None:
             self.use(model)
         self._begin_anew()
-        self._mode(self._mode_name(), why)
+        self._mode(self.mode_name(), why)
 
     def _begin_anew(self):
         """An empty ring: the frames before belong to another time."""
         if self.ring is not None:
-            self.ring.filled = 0
+            self.ring.restart()
+        if self.evidence is not None:
+            self.evidence.gap()
         if self.detector is not None:
             self.detector.reset()
         gc.collect()
@@ -280,7 +377,7 @@ class App:
         self._recorder.flush()
         self._recorder = None
         self._begin_anew()
-        self._mode(self._mode_name(), why)
+        self._mode(self.mode_name(), why)
 
 
 def _load_adaptation(path, model):
@@ -299,6 +396,16 @@ def _is_whole(data):
         return modelfile.parse(data) is not None
     except modelfile.ModelError:
         return False
+
+
+def _evidence(model, alarms):
+    """Room for raw frames around alarms, or None: no memory, or none for its code."""
+    try:
+        from .evidence import evidence_for
+
+        return evidence_for(model, alarms)
+    except (ImportError, MemoryError):
+        return None
 
 
 def load(path):
@@ -322,36 +429,80 @@ def _open_journal(directory, unique, model):
         return None
 
 
-def run(source, path="model.beat", board="", unique="", journal="journal", button=None):
-    """Run for ever on the serial line that is also the REPL: Ctrl-C stops it.
+def _thermometer():
+    """The board's own thermometer, or None."""
+    try:
+        from .sensors.temperature import thermometer
 
-    journal: directory on the board's file system for what is kept there, None to keep nothing; button: a function that
-    says whether a button is down: held for three seconds, it makes the board learn its model, docs/learning.md.
-    """
-    import select
+        return thermometer()
+    except (ImportError, OSError):
+        return None
 
+
+def make_app(
+    source, path="model.beat", board="", unique="", journal="journal", scores=1, heartbeat=10, evidence=None,
+    alarm_pin=None, alarm_level=1, watchdog=None, patience=None, thermometer=None, button=None,
+):  # fmt: skip
+    """The App of a board, started; run() says what the arguments mean."""
     model, why = load(path)
     kept = None if journal is None else _open_journal(journal, unique, model)
-    app = App(source, model, None, board, unique, why, kept, path)
+    pin = None
+    if alarm_pin is not None:
+        from .outputs import AlarmPin, open_pin
+
+        pin = AlarmPin(open_pin(alarm_pin), alarm_level)
+    own = _thermometer() if thermometer is None else thermometer
+    app = App(source, model, None, board, unique, why, kept, scores, heartbeat, evidence, pin, own or None, path)
     if button is not None:
         from .learn_session import Button
 
         app.button = Button(button, path)
     gc.collect()
-    poll = select.poll()
-    poll.register(sys.stdin, select.POLLIN)
-    read = sys.stdin.buffer.readinto
-    byte = bytearray(1)
+    if watchdog is not None:  # last: from here on it must be fed
+        from .outputs import Watchdog, open_watchdog, patience_for
+
+        app.guard(Watchdog(open_watchdog(watchdog), int(1000 * patience) if patience else patience_for(model)))
     app.start()
+    return app
+
+
+def run(source, path="model.beat", board="", unique="", journal="journal", **options):
+    """Run for ever on the serial line that is also the REPL: Ctrl-C stops it.
+
+    source: a sensor, see sensors; path: of the model file; board, unique: kind of the board and its id, as the host
+    shows them; journal: directory on the board's file system for what is kept there, None to keep nothing. options:
+        scores       say the score of one window in so many, 1: of each, 0: of none; alarms are said always
+        heartbeat    seconds between two lines of health, 10
+        evidence     alarms of which raw frames are kept in memory, 0: of none; without it as many as there is room for
+        alarm_pin    number of a pin, or a machine.Pin that is an output, which follows the alarm; alarm_level: 0 where
+                     an alarm draws it low
+        watchdog     ms, for machine.WDT, or an object with feed(): it is fed while windows are judged; patience:
+                     seconds without one after which it is fed no more, 30 or longer by default
+        button       a function that says whether a button is down: held for three seconds, it makes the board learn its
+                     model, docs/learning.md
+        thermometer  a function that gives 1/100 degC, False for none; without it the board's own, where it has one
+
+    serve() is the same for asyncio.
+    """
+    from .console import Console
+
+    app = make_app(source, path, board, unique, journal, **options)
+    console = Console(app.listener)
+    idle = False
     while True:
-        idle = not app.step()
-        heard = 0
-        while heard < 256:
-            ready = False
-            for event in poll.ipoll(1 if idle else 0):
-                ready = bool(event[1] & select.POLLIN)
-            if not ready or not read(byte):
-                break
-            app.listener.feed(byte[0])
-            idle = False
-            heard += 1
+        heard = console.listen(1 if idle else 0)
+        idle = not app.step() and not heard
+
+
+async def serve(source, path="model.beat", board="", unique="", journal="journal", **options):
+    """run() as a coroutine of asyncio: other tasks run while no frame is due."""
+    import asyncio
+
+    from .console import Console
+
+    app = make_app(source, path, board, unique, journal, **options)
+    console = Console(app.listener)
+    while True:
+        heard = console.listen(0)
+        idle = not app.step() and not heard
+        await asyncio.sleep(0.001 if idle else 0)

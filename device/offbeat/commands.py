@@ -1,4 +1,5 @@
-"""What the host may ask of a board: hello, health, recording, validation, self-test, a window's time, the journal.
+"""What the host may ask of a board: hello, health, recording, validation, self-test, a window's time, the journal,
+raw frames around alarms.
 
 Commands come between windows and may use the heap; garbage costs a counter and, at most once a second, a NAK.
 """
@@ -10,7 +11,7 @@ from binascii import a2b_base64, b2a_base64
 
 from .detector import Detector
 from .link import LineError, parse
-from .sampling import Recorder
+from .sampling import BYTES_PER_LINE, Recorder
 
 LINE = 250
 """Longest line that the board takes, without the line end."""
@@ -233,6 +234,39 @@ class Listener:
         if why:
             self._refuse(sequence, why)
 
+    def _evidence(self, sequence, fields):
+        """Raw frames around alarms: which are kept, what one is, and its frames, as many as a line holds."""
+        evidence = self._app.evidence
+        if evidence is None:
+            self._refuse(sequence, "evidence")
+            return
+        if "i" not in fields:
+            lines = self._answer(b"~ACK ", sequence)
+            lines.number(b" raised=", evidence.raised)
+            lines.number(b" up=", self._app.uptime())
+            lines.text(b" kept=", ",".join(str(number) for number in evidence.kept()).encode())
+            lines.end()
+            return
+        number = int(fields["i"])
+        about = evidence.about(number)
+        if about is None:  # another alarm has taken its place meanwhile
+            self._refuse(sequence, "gone")
+            return
+        if "o" not in fields:
+            lines = self._answer(b"~ACK ", sequence)
+            for key, value in zip((b" n=", b" at=", b" s=", b" frames=", b" after="), about):
+                lines.number(key, value)
+            lines.end()
+            return
+        first = int(fields["o"])
+        if not 0 <= first < about[3]:
+            raise ValueError
+        data = evidence.read(number, first, max(1, BYTES_PER_LINE // (2 * evidence.channels)))
+        lines = self._answer(b"~ACK ", sequence)
+        lines.number(b" o=", first)
+        lines.text(b" d=", b2a_base64(data).strip())
+        lines.end()
+
     def _self_test(self, sequence, fields):
         app = self._app
         if app.detector is None:
@@ -259,6 +293,7 @@ _COMMANDS = {
     "LEARN": Listener._learn,
     "MODEL": Listener._model,
     "ADAPT": Listener._adapt,
+    "EVIDENCE": Listener._evidence,
 }
 
 

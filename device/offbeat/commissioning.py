@@ -8,7 +8,7 @@ import struct
 from array import array
 
 from . import VERSION, feature_sets, modelfile
-from .detector import Ring
+from .examination import DoubtfulRing, Examination
 from .families.gaussian import Scorer
 from .features import Features
 from .fit import KINDS
@@ -16,6 +16,7 @@ from .kernels import mahalanobis, typed
 from .learning import GaussianFit, sine_section
 from .modelwriter import assemble, section
 from .moments import Moments
+from .quality import FIT, LIMITS, LOST, REASONS, must_move
 from .threshold import Threshold
 
 DECISION = (3, 5, 224, 0)
@@ -32,15 +33,16 @@ _LARGEST_LEAST = 1 << 20
 class Plan:
     """What is to be learned, all of it known before the first frame.
 
-    source: has channels, units, scales, sensor, rate_millihertz, as sensors do; seconds: of running, both periods;
-    every, budget: seconds between two false alarms at least, and the same as people write it; features: name of a set,
-    window, hop: samples; "" and 0 for the usual. windows: of each period. Raises ValueError with one word: short,
-    length, features.
+    source: has channels, units, scales, sensor, rate_millihertz and perhaps limits, as sensors do; seconds: of running,
+    both periods; every, budget: seconds between two false alarms at least, and the same as people write it; features:
+    name of a set, window, hop: samples; "" and 0 for the usual. windows: of each period. Raises ValueError with one
+    word: short, length, features.
     """
 
     def __init__(self, source, seconds, every=86400, budget="1/day", name="learned", features="", window=0, hop=0):
         rate = source.rate_millihertz
         self.source = source
+        self.limits = getattr(source, "limits", None) or (LIMITS,) * len(source.channels)
         self.every = every
         self.budget = budget
         self.name = name
@@ -123,14 +125,16 @@ class _Shape:
         self.standardize = memoryview(bytes(8 * len(plan.features)))
         slew = struct.pack("<H", feature_sets.PROCESS_SLEW) * len(plan.features) if plan.process else b""
         self.baseline = memoryview(slew)
+        self.meta = {"unseen": ",".join([str(i) for i in range(self.channels)])}  # none must move as yet
 
 
 class Commissioning:
     """The run. take() every frame, work() between them, until stage is DONE or FAILED.
 
-    stage: an index of STAGES; why: of a failure, one word (still: no channel moved; few: too few good windows);
-    windows: that the present period has had; skipped: of both periods, those not fit to learn from; between: frames
-    left out between the two; model: the file.
+    stage: an index of STAGES; why: of a failure, one word (still: no channel moved; few: too few windows were fit;
+    began: a channel moved for the first time in the second period); windows: that the present period has had; skipped:
+    of both periods, those not fit to learn from, by the rule of quality, and reasons: how many for each; between:
+    frames left out between the two; model: the file.
     """
 
     def __init__(self, plan):
@@ -146,23 +150,29 @@ class Commissioning:
         self._learned = 0
         self.between = 0
         self._shape = _Shape(plan)
-        self._ring = Ring(channels, plan.window, plan.hop)
+        self._ring = DoubtfulRing(channels, plan.window, plan.hop)
         self._features = Features(self._shape, 3 * count)
         self._low = array("h", [32767] * channels)
         self._high = array("h", [-32768] * channels)
+        self.reasons = array("i", [0] * len(REASONS))
+        self._wasted = 0  # frames of windows that were given up, less than a hop
+        self._examination = Examination(self._shape, plan.limits)
+        # Channels that are watched for their vibration and have not moved: from the first time that one does, a window
+        # in which it stands still is unfit.
+        self._asleep = bytearray(must_move([feature[:2] for feature in plan.features], (), channels))
         self._moments = Moments(count)
         self._threshold = Threshold(DECISION)
         self._fit = GaussianFit(self._moments, plan.least_deviations(), plan.wandering(), plan.hop, plan.window)
         self._steps = self._fit.steps()
         self._weights = self._shifts = typed(memoryview(b""))
 
-    def take(self, frame, good=True):
-        """Take a frame, array('h') [C]; good: whether a window that it completes is fit to learn from.
+    def take(self, frame, doubt=FIT):
+        """Take a frame, array('h') [C]; doubt: why no window with it is fit, a place of quality.REASONS.
 
         Allocates nothing while there are more windows to come. Frames between the periods, while work() computes, are
         left out, and counted in the model's meta section: a replay leaves out as many.
         """
-        if self.windows >= self.plan.windows or self.stage == COMPUTE:
+        if self.windows >= self.plan.windows or self.stage == COMPUTE or self.stage == FAILED:
             self.between += self.stage != JUDGE
             return
         for i in range(len(frame)):
@@ -170,19 +180,60 @@ class Commissioning:
                 self._low[i] = frame[i]
             if frame[i] > self._high[i]:
                 self._high[i] = frame[i]
-        if self._ring.push(frame):
-            if good:
-                self._window(self._ring)
-            else:
-                self.skipped += 1
-                self._threshold.gap()
-            self.windows += 1
-            self._ring.advance()
+            if self._asleep[i] and self._low[i] < self._high[i]:
+                self._wake(i)
+        complete = self._ring.push(frame)
+        if doubt != FIT:
+            self._ring.doubt(doubt)
+        if complete:
+            self._judge(self._ring)
+
+    def _wake(self, channel):
+        """A channel moves for the first time: what was learned before was of a machine that stood still."""
+        self._asleep[channel] = 0
+        self._examination.watch(channel)
+        if self.stage == JUDGE:
+            self.why = "began"
+            self.stage = FAILED
+        else:
+            self.skipped += self._good
+            self._good = 0
+            self._moments.clear()
+
+    def _judge(self, ring):
+        """Learn from the window that is complete, if it is fit."""
+        reason = ring.reason()
+        if reason == FIT:
+            reason = self._examination.of(ring.frames, ring.first, ring.capacity)
+        if reason == FIT:
+            self._window(ring)
+        else:
+            self._skip(reason)
+        self.windows += 1
+        ring.advance()
+
+    def _skip(self, reason):
+        self.skipped += 1
+        self.reasons[reason] += 1
+        self._threshold.gap()
 
     def interrupt(self):
-        """Frames are missing before the next one: windows begin anew with that."""
-        self._ring.filled = 0
+        """Frames are missing before the next one: windows begin anew with that. What is given up counts as time."""
+        self._wasted += self._ring.filled
+        self._ring.restart()
         self._threshold.gap()
+        while self._wasted >= self.plan.hop:
+            self._wasted -= self.plan.hop
+            self._skip(LOST)
+            self.windows += 1
+
+    def worst(self):
+        """The reason for which most windows were not fit."""
+        most = 0
+        for reason in range(len(REASONS)):
+            if self.reasons[reason] > self.reasons[most]:
+                most = reason
+        return REASONS[most]
 
     def _window(self, ring):
         features = self._features
@@ -196,6 +247,8 @@ class Commissioning:
 
     def work(self):
         """Go on with what comes between and after the periods, for some milliseconds. Uses the heap."""
+        if self.stage == FAILED:
+            return
         if self.stage == COMPUTE:
             for _ in self._steps:
                 return
@@ -208,10 +261,10 @@ class Commissioning:
 
     def _enough(self):
         """Whether the period had windows to learn from; the stage is FAILED where not."""
-        if self._good < self.plan.least_windows():
-            self.why = "few"
-        elif len(self.still()) == len(self._low):
+        if len(self.still()) == len(self._low):
             self.why = "still"
+        elif self._good < self.plan.least_windows():
+            self.why = "few"
         if self.why:
             self.stage = FAILED
         return not self.why
@@ -231,7 +284,7 @@ class Commissioning:
         self._features.scales = typed(memoryview(self._fit.standardize))
         self._weights = typed(memoryview(self._fit.weights))
         self._shifts = self._fit.shifts
-        self._ring.filled = 0
+        self._ring.restart()
         self._good = self.windows = 0
         self.stage = JUDGE
 
@@ -250,7 +303,8 @@ class Commissioning:
         }
         golden = self._golden(parameters)
         self.model = model_file(plan, self._shape, self._fit.standardize, parameters, about, self.still(), golden)
-        del self._shape, self._ring, self._features, self._threshold, self._fit, self._weights, self._shifts
+        del self._examination, self._shape, self._ring, self._features
+        del self._threshold, self._fit, self._weights, self._shifts
         self.stage = DONE
 
     def _golden(self, parameters):
@@ -282,6 +336,8 @@ def replay(plan, frames, between):
         for i in range(channels):
             frame[i] = frames[at + i]
         run.take(frame)
+        if run.stage == FAILED:
+            return run
         while run.windows >= plan.windows and (run.stage == JUDGE or run.between >= between):
             run.work()
             if run.stage >= DONE:

@@ -20,6 +20,7 @@ from .records import (
     MINUTE,
     OVERHEAD,
     SUMMARY,
+    UNJUDGED,
     VERDICT,
     seal,
 )
@@ -49,6 +50,11 @@ class Summary:
         self.low = 0
         self.high = 0
         self.alarms = 0
+        self.unjudged = 0
+
+    def skip(self):
+        """Take a window without verdict; allocates nothing."""
+        self.unjudged = min(self.unjudged + 1, 0xFFFF)
 
     def add(self, score):
         """Take the score of a window; allocates nothing."""
@@ -70,6 +76,12 @@ class Summary:
         self.low = low & 0x7FFF
         self.count = min(self.count + other.count, _HIGHEST)
         self.alarms = min(self.alarms + other.alarms, 0xFFFF)
+        self.unjudged = min(self.unjudged + other.unjudged, 0xFFFF)
+
+    @property
+    def empty(self):
+        """Whether there was no window at all."""
+        return not (self.count or self.unjudged)
 
     def mean(self):
         """The mean, rounded half up; 0 without windows."""
@@ -247,20 +259,23 @@ class Journal:
 
     def _end_minute(self, uptime):
         before, self._minutes_up = self._minutes_up, uptime // 60
-        if self.minute.count:
+        if not self.minute.empty:
             self._summary(self.minutes, MINUTE, self.minute, uptime)
             self._hour.merge(self.minute)
             self.minute.clear()
-        if before // 60 != self._minutes_up // 60 and self._hour.count:
+        if before // 60 != self._minutes_up // 60 and not self._hour.empty:
             self._summary(self.events, HOUR, self._hour, uptime)
             self._hour.clear()
 
     def _summary(self, ring, kind, summary, uptime):
-        at = ring.begin(kind, self.boot, uptime, 12)
+        at = ring.begin(kind, self.boot, uptime, 14 if summary.unjudged else 12)
         if at >= 0:
+            least = summary.least if summary.count else 0
             struct.pack_into(
-                SUMMARY, ring.pending, at, summary.count, summary.least, summary.mean(), summary.most, summary.alarms
+                SUMMARY, ring.pending, at, summary.count, least, summary.mean(), summary.most, summary.alarms
             )
+            if summary.unjudged:
+                struct.pack_into(UNJUDGED, ring.pending, at + 12, summary.unjudged)
 
 
 def _digits(value):

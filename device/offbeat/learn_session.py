@@ -6,6 +6,11 @@ import time
 from . import commissioning, modelfile
 from .commissioning import DONE, FAILED, STAGES, Commissioning
 from .link import quote
+from .quality import BUS, FIT, JITTER
+from .sensors import BUS as BUS_FLAG
+from .sensors import LATE as LATE_FLAG
+from .sensors import LOST as LOST_FLAG
+from .sensors import RESTARTED as RESTARTED_FLAG
 from .store import store
 
 USUAL_SECONDS = 600
@@ -31,8 +36,11 @@ class LearnSession:
         self._said = self._last_frame = time.ticks_ms()
 
     def take(self, sampler):
-        """Take the frame that the sampler holds."""
-        self.run.take(sampler.frame)
+        """Take the frame that the sampler holds, with what the source says of it."""
+        flags = sampler.flags
+        if flags & (LOST_FLAG | RESTARTED_FLAG):
+            self.run.interrupt()
+        self.run.take(sampler.frame, BUS if flags & BUS_FLAG else JITTER if flags & LATE_FLAG else FIT)
 
     def step(self):
         """Go on between frames; ends itself, with a line that says how."""
@@ -92,6 +100,8 @@ class LearnSession:
         lines.begin(b"~LEARN ")
         lines.text(b" stage=", stage)
         self._counts(lines)
+        if why == "few":
+            lines.text(b" mostly=", self.run.worst().encode())
         lines.text(b" model=" if model else b" why=", quote(why).encode())
         lines.end()
         app.end_learning("learned" if model else why, model)

@@ -40,6 +40,14 @@ class Moments:
         self._product_high = array("i", [0] * pairs)
         self._product_low = array("H", [0] * pairs)
 
+    def clear(self):
+        """Begin anew; allocates nothing."""
+        self.windows = 0
+        for j in range(self.count):
+            self._shift[j] = self._high[j] = self._low[j] = 0
+        for at in range(len(self._product_high)):
+            self._product_high[at] = self._product_low[at] = 0
+
     def add(self, values):
         """Take the features of a window, array('i') [F]."""
         if not self.windows:

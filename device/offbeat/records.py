@@ -10,6 +10,9 @@ HEAD = "<BBBIII"
 SUMMARY = "<IHHHH"
 """Of MINUTE and HOUR: windows, minimum, mean and maximum of their scores, alarms that started."""
 
+UNJUDGED = "<H"
+"""Of MINUTE and HOUR, behind SUMMARY, where there were any: windows without a verdict."""
+
 VERDICT = "<IH"
 """Of ALARM and ALARM_END: window, score; after it, of ALARM, reasons as text: quoted-name:contribution,…"""
 

@@ -28,6 +28,7 @@ COMMANDS = (
     "validate",
     "monitor",
     "journal",
+    "evidence",
     "ports",
     "doctor",
     "demo",

@@ -49,9 +49,13 @@ def command(
         ("false alarms an hour", _number(result.false_alarms_per_hour)),
         ("median detection delay", "-" if result.median_delay is None else f"{result.median_delay:.2f} s"),
     ]  # fmt: skip
+    if result.unjudged:
+        each = ", ".join(f"{count} {reason}" for reason, count in result.unjudged.items())
+        rows.append(("without verdict", f"{sum(result.unjudged.values())} more: {each}"))
     table("", ("measure", "value"), rows)
     for item in result.detections:
-        delay = "not detected" if item.delay is None else f"alarm after {item.delay:.2f} s"
+        missed = f"no verdict, {item.no_verdict}" if item.no_verdict else "not detected"
+        delay = missed if item.delay is None else f"alarm after {item.delay:.2f} s"
         say(f"{item.path}: {item.fault} from {item.start:.2f} s: {delay}")
 
 

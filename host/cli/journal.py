@@ -93,8 +93,9 @@ def _words(kind: str, values: dict[str, object]) -> tuple[str, str]:
 
     if kind in ("minute", "hour"):
         alarms = f", {values['alarms']} alarms" if values["alarms"] else ""
-        scores = f"score {values['minimum']} / {values['mean']} / {values['maximum']} (min, mean, max)"
-        return kind, f"{scores}, {values['windows']} windows{alarms}"
+        scores = f"score {values['minimum']} / {values['mean']} / {values['maximum']} (min, mean, max), "
+        without = f", {values['unjudged']} without verdict" if values["unjudged"] else ""
+        return kind, f"{scores if values['windows'] else ''}{values['windows']} windows{without}{alarms}"
     if kind == "boot":
         return "start", f"cause {values['cause']}, model {values['model']}, offbeat {values['firmware']}"
     if kind == "clock":

@@ -47,15 +47,15 @@ def command(
     if not json:
         counts = monitor.summary()
         say(
-            f"{counts['windows']} windows, {counts['alarms']} alarms, {counts['lost']} lines lost, "
-            f"{counts['damaged']} damaged",
+            f"{counts['windows']} windows, {counts['unjudged']} without verdict, {counts['alarms']} alarms, "
+            f"{counts['lost']} lines lost, {counts['damaged']} damaged",
         )
     if until_alarm and alarmed:
         raise typer.Exit(1)
 
 
 def _show(event: Event) -> None:
-    from offbeat.host.monitor import Alarm, Score
+    from offbeat.host.monitor import Alarm, NoVerdict, Score
 
     if isinstance(event, Score):
         # Half of the bar is the threshold: one character a sixteenth of it.
@@ -63,6 +63,8 @@ def _show(event: Event) -> None:
         style = "red" if event.alarm else "yellow" if event.score >= 256 else "green"
         bar = "#" * filled + "." * (_BAR - filled)
         say(f"{event.window:8d} {event.score:6d} {bar[: _BAR // 2]}|{bar[_BAR // 2 :]}", style=style)
+    elif isinstance(event, NoVerdict):
+        say(event.text(), style="magenta")
     elif isinstance(event, Alarm):
         reasons = ", ".join(f"{name} {contribution}" for name, contribution in event.reasons)
         text = f"ALARM at window {event.window}, score {event.score}: {reasons}" if event.on else "alarm ended"

@@ -14,7 +14,7 @@ from flash import BLOCK, Flash
 
 from offbeat import journal as journal_module
 from offbeat.journal import Journal, Summary, limits_for, open_journal, reset_cause
-from offbeat.records import CAUSES, HEAD, KINDS, MARK, MINUTE, OVERHEAD, SUMMARY, VERDICT, seal, whole
+from offbeat.records import CAUSES, HEAD, KINDS, MARK, MINUTE, OVERHEAD, SUMMARY, UNJUDGED, VERDICT, seal, whole
 from offbeat.segments import SIZE, SegmentLog
 
 NAMES = [b"x.rms", b"y.band", b"unseen%20channel%20z" * 4]
@@ -212,31 +212,44 @@ def scores(count, seed=1):
         yield state & 0x7FFF
 
 
+def summary(payload):
+    without = struct.unpack_from(UNJUDGED, payload, 12)[0] if len(payload) > 12 else 0
+    numbers = list(struct.unpack_from(SUMMARY, payload, 0))
+    numbers.append(without)
+    return tuple(numbers)
+
+
 def summaries_are_right():
     mounted()
     kept = Journal("/f/j", "me", (2, 16))
-    minutes, hours, hour = [], [], []
+    minutes, hours, hour, unjudged = [], [], [], 0
     for minute in range(130):
         values = list(scores(minute % 7, minute + 1))
         for value in values:
             kept.minute.add(value)
+        for _ in range(minute % 14 * 3):
+            kept.minute.skip()
         if minute == 5:
             kept.alarm(minute * 60 + 20, 1, 300, 1, INDICES, VALUES, NAMES)
         if values:
             minutes.append((len(values), min(values), (sum(values) + len(values) // 2) // len(values), max(values),
-                            int(minute == 5)))  # fmt: skip
+                            int(minute == 5), minute % 14 * 3))  # fmt: skip
+        elif minute % 14:
+            minutes.append((0, 0, 0, 0, 0, minute % 14 * 3))
         hour += values
+        unjudged += minute % 14 * 3
         if minute % 60 == 59:
-            hours.append((len(hour), min(hour), (sum(hour) + len(hour) // 2) // len(hour), max(hour), int(minute < 60)))
-            hour = []
+            hours.append((len(hour), min(hour), (sum(hour) + len(hour) // 2) // len(hour), max(hour), int(minute < 60),
+                          unjudged))  # fmt: skip
+            hour, unjudged = [], 0
         kept.step(minute * 60 + 59)
         kept.step(minute * 60 + 60)
     found = records_of(kept.minutes.log)
-    assert [struct.unpack(SUMMARY, entry[4]) for entry in found] == minutes
+    assert [summary(entry[4]) for entry in found] == minutes
     assert {entry[1] for entry in found} == {"minute"} and found[0][3] == 120
     events = records_of(kept.events.log)
     assert [entry[1] for entry in events] == ["boot", "alarm", "hour", "hour"]
-    assert [struct.unpack(SUMMARY, entry[4]) for entry in events[2:]] == hours
+    assert [summary(entry[4]) for entry in events[2:]] == hours
 
 
 def sums_stay_small():

@@ -26,7 +26,7 @@ from offbeat.device.moments import Moments
 from offbeat.train.arithmetic import sine_table
 from offbeat.train.decision import alarm_starts, alarms, level
 from offbeat.train.families.gaussian import Gaussian
-from offbeat.train.modelfile import Decision
+from offbeat.train.modelfile import Decision, Standardize
 from offbeat.train.pipeline import Pipeline, cut_windows
 from tests.device.test_commands import RATE, ask, lines, made_up
 from tests.parity.board import KERNELS, PACKAGE, AppWorker, Worker, packed, started, unpacked
@@ -360,6 +360,72 @@ def test_channels_that_never_move(workers: list[Worker]) -> None:
     counts[:, 0] = 5
     for worker in workers:
         assert asked(worker, Source(), counts, seconds=60) == ("failed", "still", b"")
+
+
+def test_clipped_and_stuck_windows_are_not_learned_from(workers: list[Worker]) -> None:
+    counts = hum(13_000)
+    clean = learned(Source(), counts, seconds=120)
+    bad = counts.copy()
+    bad[1000:1400, 0] = 32767  # clipped: 26 windows
+    bad[3000:3300, 1] = bad[3000, 1]  # stuck: 17
+    run = learned(Source(), bad, seconds=120)
+    assert run.skipped == sum(run.reasons[3:5]) and 24 <= run.reasons[3] <= 27 and 16 <= run.reasons[4] <= 18
+    own, other = Pipeline(parse(run.model)), Pipeline(parse(clean.model))
+    assert int(own.model.meta["learned_windows"]) == int(other.model.meta["learned_windows"]) - run.skipped
+    for mine, theirs in zip(own.standardize, other.standardize, strict=True):
+        assert _unit(mine) < 1.5 * _unit(theirs), "a window may hold one clipped sample of twenty, and no more"
+    for worker in workers:
+        assert asked(worker, Source(), bad, seconds=120) == ("done", "", run.model)
+
+
+def _unit(scale: Standardize) -> float:
+    return 2.0 ** (scale.first_shift + scale.second_shift) / scale.multiplier
+
+
+def test_a_machine_that_starts_late_is_learned_from_there(workers: list[Worker]) -> None:
+    counts = hum(13_000)
+    counts[:2000] = (3, 4)
+    run = learned(Source(), counts, seconds=120)
+    model = parse(run.model)
+    assert "unseen" not in model.meta
+    assert run.plan.windows - 126 <= int(model.meta["learned_windows"]) <= run.plan.windows - 123
+    assert asked(workers[0], Source(), counts, seconds=120)[2] == run.model
+    late = hum(13_000)
+    late[:7000, 1] = 3
+    run = learned(Source(), late, seconds=120)
+    assert (commissioning.STAGES[run.stage], run.why) == ("failed", "began")
+
+
+def test_a_machine_that_stops_is_not_learned_from() -> None:
+    counts = hum(13_000)
+    counts[100:] = counts[100]
+    run = learned(Source(), counts, seconds=120)
+    assert (run.why, run.worst()) == ("few", "stuck")
+
+
+def test_frames_that_are_lost_cost_their_window_and_time_goes_on() -> None:
+    plan = Plan(Source(), 60)
+    run = Commissioning(plan)
+    for at, row in enumerate(hum(6500)):
+        if at % 100 == 99:
+            run.interrupt()
+        run.take(array("h", row.tolist()))
+        if run.windows >= plan.windows:
+            break
+    assert 2600 < at < 3400, "half of a minute, as without losses"
+    assert run.skipped > 0 and run.worst() == "lost"
+    run = Commissioning(plan)
+    for _ in range(3100):
+        run.interrupt()
+        run.take(array("h", [1, 2]))
+    assert run.windows >= plan.windows, "it ends where no window is ever whole"
+
+
+def test_doubted_frames_are_not_learned_from() -> None:
+    run = Commissioning(Plan(Source(), 60))
+    for at, row in enumerate(hum(1000)):
+        run.take(array("h", row.tolist()), 1 if at == 500 else -1)
+    assert run.skipped == 2 and run.worst() == "bus", "the windows that this frame is in"
 
 
 # --- as the board does it ---

@@ -66,6 +66,7 @@ def test_heap_in_use_does_not_move(worker: Worker, family: str, keeps_a_journal:
         "channels": _CHANNELS,
         "rate_millihertz": 1_000_000,
         "loud_every": 300,
+        "spoilt_every": 4321,
     }
     about["journal"] = str(tmp_path / "journal") if keeps_a_journal else ""
     found = json.loads(worker.ask("soak", packed([model, json.dumps(about).encode()])))
@@ -73,7 +74,10 @@ def test_heap_in_use_does_not_move(worker: Worker, family: str, keeps_a_journal:
     assert found["alarms"] >= 100, "alarms with their reasons are part of what must not allocate"
     assert found["lines"] > found["windows"]
     assert found["lost"] == 0
+    assert min(found["reasons"][:5]) > 0, "windows without verdict, for every reason, are part of it"
+    assert found["raised"] > 2 and found["kept"] == 2 and found["fed"] > 0 and found["health"] > 10
     if keeps_a_journal:
-        assert found["summed"] == found["windows"], "each score was added to the minute's summary"
+        scored = found["windows"] - sum(found["reasons"])
+        assert found["summed"] == scored, "each score was added to the minute's summary"
         assert found["noted"] > 0
     assert len(set(found["in_use"])) == 1, f"bytes in use after each tenth: {found['in_use']}"

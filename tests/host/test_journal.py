@@ -54,9 +54,10 @@ def test_records_are_decoded() -> None:
         + alarm(2, b"x.rms:300,unseen%20channel%20z:20,y,comma:5,unseen%20channel%20z:1", boot=7, uptime=90)
         + record(3, records.ALARM_END, struct.pack(records.VERDICT, 13, 2), 7, 95)
         + record(4, records.HOUR, struct.pack(records.SUMMARY, 9000, 1, 2, 3, 4), 7, 3600)
+        + record(5, records.MINUTE, struct.pack(records.SUMMARY + "H", 0, 0, 0, 0, 0, 370), 7, 3660)
         + record(9, records.CLOCK, struct.pack("<I", 1_800_000_000), 7, 4000)
     )
-    boot, start, end, hour, clock = decode(data, 0)
+    boot, start, end, hour, minute, clock = decode(data, 0)
     assert boot == JournalRecord(1, 7, 0, "boot", {"cause": "watchdog", "model": "abc", "firmware": "0.1.0"})
     assert (start.sequence, start.uptime, start.kind) == (2, 90, "alarm")
     assert start.values == {
@@ -68,8 +69,9 @@ def test_records_are_decoded() -> None:
     }  # fmt: skip
     assert (end.kind, end.values) == ("alarm_end", {"window": 13, "score": 2})
     assert (hour.kind, hour.values) == (
-        "hour", {"windows": 9000, "minimum": 1, "mean": 2, "maximum": 3, "alarms": 4}
+        "hour", {"windows": 9000, "minimum": 1, "mean": 2, "maximum": 3, "alarms": 4, "unjudged": 0}
     )  # fmt: skip
+    assert (minute.kind, minute.values["windows"], minute.values["unjudged"]) == ("minute", 0, 370)
     assert (clock.sequence, clock.values) == (9, {"set_to": 1_800_000_000})
 
 

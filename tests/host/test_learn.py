@@ -218,7 +218,8 @@ def test_what_the_board_would_refuse_is_said_in_words(options: dict, says: str, 
     ("why", "says"),
     [
         ("still", "no channel of the sensor moved"),
-        ("few", "7 were not"),
+        ("few", "7 were not, most because of errors on the sensor's bus"),
+        ("began", "let the machine run from the beginning"),
         ("silent", "sent no sample"),
         ("memory", "too little memory"),
         ("flash", "does not fit the board's flash"),
@@ -228,7 +229,7 @@ def test_what_the_board_would_refuse_is_said_in_words(options: dict, says: str, 
 )
 def test_a_failure_is_said_in_words(why: str, says: str, out: Path) -> None:
     def answer(kind: str, re: int, fields: dict[str, str]) -> bytes:
-        failed = [("stage", "failed"), ("n", 3), ("of", 9), ("skipped", 7), ("why", why)]
+        failed = [("stage", "failed"), ("n", 3), ("of", 9), ("skipped", 7), ("mostly", "bus"), ("why", why)]
         return device.line("ACK", ("re", re)) + device.line("LEARN", *failed)
 
     device = scripted(answer)

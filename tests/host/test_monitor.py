@@ -15,7 +15,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from offbeat.host import monitor as monitor_module
-from offbeat.host.events import Alarm, Connected, Disconnected, Event, Health, Log, Mode, Score, Silence, event_of
+from offbeat.host.events import (
+    Alarm,
+    Connected,
+    Counts,
+    Disconnected,
+    Event,
+    Health,
+    Log,
+    Mode,
+    NoVerdict,
+    Score,
+    Silence,
+    event_of,
+)
 from offbeat.host.lines import Line
 from offbeat.host.monitor import Monitor
 from offbeat.host.virtual import VirtualBoard
@@ -41,6 +54,16 @@ def test_lines_become_events() -> None:
     assert event_of(line("ALARM", n="9", on="0", s="12")) == Alarm(False, 9, 12)
     health = line("HEALTH", up="10", heap="5", alloc="6", windows="7", lost="0", bad="1", re="4")
     assert event_of(health) == Health(10, 5, 6, 7, 0, 1)
+    more = {"unjudged": "3", "overruns": "2", "jitter": "250", "temperature": "-150", "boot": "9"}
+    told = Health(10, 5, 6, 7, 0, 1, boot=9, unjudged=3, overruns=2, jitter=250, temperature=-150)
+    assert event_of(line("HEALTH", **health.fields, **more)) == told
+    stuck = NoVerdict(8, "stuck", 2, True)
+    assert event_of(line("NOVERDICT", n="8", a="1", why="stuck", channel="2")) == stuck
+    assert stuck.text() == "no verdict on window 8: the sensor is stuck, channel 2"
+    assert event_of(line("NOVERDICT", n="8", a="0", why="new")) == NoVerdict(8, "new", None, False)
+    counts = Counts(4, 1, {"lost": 3, "clipped": 0})
+    assert event_of(line("COUNTS", errors="4", restarts="1", lost="3", clipped="0")) == counts
+    assert counts.text() == "so far 4 errors and 1 restarts of the sensor; windows without verdict: 3 lost"
     assert event_of(line("MODE", mode="idle", why="no_model")) == Mode("idle", "no_model")
     assert event_of(line("ACK", re="3")) is None
     assert event_of(Line("", -1, {}, "Traceback")) == Log("Traceback")
@@ -52,7 +75,7 @@ texts = st.text(max_size=12) | st.integers().map(str)
 
 
 @given(
-    st.sampled_from(["SCORE", "ALARM", "HEALTH", "MODE", "RAW", "", "OTHER"]),
+    st.sampled_from(["SCORE", "NOVERDICT", "COUNTS", "ALARM", "HEALTH", "MODE", "RAW", "", "OTHER"]),
     st.dictionaries(
         st.sampled_from(["n", "s", "a", "us", "on", "why", "names", "up", "heap", "alloc", "windows", "lost", "bad"]),
         texts,
@@ -114,6 +137,21 @@ def first(watched: Monitor, kind: type[Event], most: int = 5000) -> Event:
             return event
         assert number < most
     raise AssertionError(f"no {kind.__name__}")
+
+
+@needs_micropython
+def test_a_sensor_that_is_clipped_is_told(start: Callable[..., VirtualBoard]) -> None:
+    counts = hum(6.0)
+    counts[round(3 * RATE) : round(4 * RATE), 1] = 32767
+    with Monitor(start(counts=counts).port) as watched:
+        event = first(watched, NoVerdict)
+        after = first(watched, Score)
+        health = first(watched, Health)
+        summary = watched.summary()
+    assert isinstance(event, NoVerdict) and (event.reason, event.channel, event.alarm) == ("clipped", 1, False)
+    assert isinstance(after, Score) and not after.alarm, "no alarm for it"
+    assert isinstance(health, Health) and health.unjudged > 0
+    assert summary["unjudged"] > 10 and summary["alarms"] == 0
 
 
 @needs_micropython

@@ -139,6 +139,15 @@ class AppWorker:
         """Let the source have `frames` frames, and the board take them all; returns what it says."""
         return self._worker.ask("step", struct.pack("<I", frames))
 
+    def show(self, frames: Iterable[tuple[Iterable[int], int, int]]) -> None:
+        """Frames that the source is to have next: counts, flags of the source, samples lost before it."""
+        shown = [[[int(count) for count in counts], flags, lost] for counts, flags, lost in frames]
+        self._worker.ask("show", json.dumps(shown).encode())
+
+    def set_flags(self, flags: int) -> None:
+        """Flags of the source, without a frame."""
+        self._worker.ask("set_flags", struct.pack("<I", flags))
+
     def advance(self, milliseconds: int) -> None:
         """Move the clock."""
         self._worker.ask("advance", struct.pack("<I", milliseconds))
@@ -146,6 +155,10 @@ class AppWorker:
     def state(self) -> dict[str, Any]:
         """bad, windows and mode of the board."""
         return json.loads(self._worker.ask("state"))
+
+    def wiring(self) -> dict[str, Any]:
+        """levels that the alarm pin has had, and how often the watchdog was fed."""
+        return json.loads(self._worker.ask("wiring"))
 
 
 @contextmanager

@@ -12,11 +12,13 @@ import sys
 from array import array
 
 from offbeat import app as app_module
-from offbeat import commands, features, kernels, learn_session, lines, link, modelfile, tables
+from offbeat import commands, features, kernels, learn_session, lines, link, modelfile, outputs, tables
 from offbeat.adaptation import Adaptation, adapted, restored
 from offbeat.commissioning import STAGES, Plan, replay
 from offbeat.detector import Detector, Ring
+from offbeat.examination import Examination
 from offbeat.journal import open_journal
+from offbeat.sensors import Source
 
 
 def items(data):
@@ -69,6 +71,17 @@ def measure(data):
     scorer.explain(vector)
     parts = array("i", [scorer.contribution(vector, j) for j in range(count)])
     return found + struct.pack("<i", score) + bytes(parts)
+
+
+def examine(data):
+    """Of a ring of frames what is found in the windows that begin at some places: [model, limits and capacity, ring,
+    places]; a byte each."""
+    model, about, ring, places = items(data)
+    low, high, capacity = struct.unpack("<hhH", about)
+    model = modelfile.parse(model)
+    looking = Examination(model, ((low, high),) * model.channels)
+    ring = array("h", ring)
+    return bytes(looking.of(ring, first, capacity) & 255 for first in array("H", places))
 
 
 def run(data):
@@ -187,18 +200,22 @@ class Clock:
         return ((ticks - before + 0x20000000) & 0x3FFFFFFF) - 0x20000000
 
 
-class MadeUp:
-    """A source of noise, now and then louder; `available` frames are there to be taken."""
+class MadeUp(Source):
+    """A source of noise, now and then louder; `available` frames are there to be taken. Of `shown` frames that a test
+    wants to be seen the next ones are taken first: (counts, flags, frames lost before it) each."""
 
-    def __init__(self, channels, rate_millihertz, loud_every=0):
+    def __init__(self, channels, rate_millihertz, loud_every=0, spoilt_every=0):
+        Source.__init__(self, rate_millihertz)
         self.channels = tuple(f"c{i}" for i in range(channels))
         self.units = ("g",) * channels
         self.scales = ("0.001",) * channels
+        self.limits = ((-2048, 2047),) * channels
         self.sensor = "made up"
-        self.rate_millihertz = rate_millihertz
+        self.shown = []
         self.available = 0
         self.taken = 0
         self._loud_every = loud_every
+        self._spoilt_every = spoilt_every
         self._state = 1
 
     def read_into(self, frame):
@@ -206,24 +223,66 @@ class MadeUp:
             return False
         self.available -= 1
         self.taken += 1
+        if self.shown:
+            counts, flags, lost = self.shown.pop(0)
+            self.flags |= flags
+            self.lost += lost
+            for i in range(len(frame)):
+                frame[i] = counts[i]
+            return True
+        if self._spoilt_every and self._spoil(frame):
+            return True
         loud = self._loud_every and (self.taken // self._loud_every) & 1
         for i in range(len(frame)):
             self._state = (self._state * 8121 + 28411) % 134456  # Press et al., Numerical Recipes: a small generator
             frame[i] = (self._state & 0x7FF) - 1024 if loud else (self._state & 0x3F) - 32
         return True
 
+    def _spoil(self, frame):
+        """Lose samples, fail or come late now and then; True where the channels stand still, at an end or elsewhere."""
+        turn, at = self.taken // self._spoilt_every, self.taken % self._spoilt_every
+        if at == 0:
+            self.flags |= 1 << turn % 4
+            self.lost += 1
+        if turn & 1 or at > 50:
+            return False
+        for i in range(len(frame)):
+            frame[i] = 2047 if turn & 2 else 5
+        return True
+
+
+class Pin:
+    """As machine.Pin; `levels` are those it has had."""
+
+    def __init__(self):
+        self.levels = []
+
+    def value(self, level):
+        self.levels.append(level)
+
 
 class Board:
     """The App under test, its source, clock and output."""
 
-    def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None, path=""):
-        self.clock = app_module.time = commands.time = learn_session.time = Clock()
+    def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None, watchdog=0, alarm_level=None, **more):
+        self.clock = app_module.time = commands.time = outputs.time = learn_session.time = Clock()
         self.source = MadeUp(channels, rate_millihertz)
         self.output = Collected()
         parsed = modelfile.parse(model) if model else None
         kept = open_journal(journal, "0001", "made up") if journal else None
-        self.app = app_module.App(self.source, parsed, self.output.write, "test board", "0001", journal=kept, path=path)
+        self.pin = Pin()
+        pin = None if alarm_level is None else outputs.AlarmPin(self.pin, alarm_level)
+        self.app = app_module.App(
+            self.source, parsed, self.output.write, "test board", "0001", journal=kept, alarm_pin=pin, **more
+        )
+        self.fed = 0
+        if watchdog:
+            self.app.guard(outputs.Watchdog(self, watchdog))
         self.app.start()
+
+    def feed(self):
+        """As machine.WDT."""
+        self.fed += 1
 
 
 board = None
@@ -241,6 +300,18 @@ def feed(data):
     for byte in data:
         board.app.listener.feed(byte)
     return board.output.take()
+
+
+def show(data):
+    """Frames to be seen next, JSON [[counts], flags, lost] each."""
+    board.source.shown += json.loads(data)
+    return b""
+
+
+def set_flags(data):
+    """Flags of the source, without a frame."""
+    (board.source.flags,) = struct.unpack("<I", data)
+    return b""
 
 
 def step(data):
@@ -262,9 +333,14 @@ def state(_):
     return json.dumps({
         "bad": app.listener.bad,
         "windows": app.windows,
-        "mode": app._mode_name().decode(),
+        "mode": app.mode_name().decode(),
         "taken": app.sampler.taken,
     })  # fmt: skip
+
+
+def wiring(_):
+    """What the alarm pin and the watchdog have seen."""
+    return json.dumps({"levels": board.pin.levels, "fed": board.fed})
 
 
 class Counted:
@@ -273,28 +349,45 @@ class Counted:
     def __init__(self):
         self.lines = 0
         self.alarms = 0
+        self.health = 0
+        self.fed = 0
+
+    def feed(self):
+        self.fed += 1
 
     def write(self, buffer, length):
         self.lines += 1
         if buffer[1] == 65:  # ALARM
             self.alarms += 1
+        elif buffer[1] == 72:  # HEALTH
+            self.health += 1
+
+
+class CountedPin:
+    def value(self, level):
+        pass
 
 
 def soak(data):
-    """Windows through App.step without garbage collection: [model, JSON of windows, channels, loud_every, journal].
+    """Windows through App.step without garbage collection: [model, JSON of windows, channels, loud_every, spoilt_every,
+    journal], with evidence, alarm pin and watchdog, and a line of health each tenth.
 
     Answers with the heap in use after each tenth of the windows, on the real clock. What a journal notes is thrown
     away instead of written, for that may allocate.
     """
     import time
 
-    app_module.time = commands.time = time
+    app_module.time = commands.time = outputs.time = time
     model, about = items(data)
     about = json.loads(about)
-    source = MadeUp(about["channels"], about["rate_millihertz"], about["loud_every"])
+    source = MadeUp(about["channels"], about["rate_millihertz"], about["loud_every"], about["spoilt_every"])
     output = Counted()
     journal = open_journal(about["journal"], "0001") if about["journal"] else None
-    app = app_module.App(source, modelfile.parse(model), output.write, "test board", "0001", journal=journal)
+    pin = outputs.AlarmPin(CountedPin())
+    app = app_module.App(
+        source, modelfile.parse(model), output.write, "test board", "0001", journal=journal, evidence=2, alarm_pin=pin
+    )  # fmt: skip
+    app.guard(outputs.Watchdog(output, 30000))
     app.start()
     noted = 0
 
@@ -313,11 +406,14 @@ def soak(data):
     for i in range(11):
         while app.windows < i * tenth:
             app.step()
+        app.health(-1)
         in_use[i] = gc.mem_alloc()
     gc.enable()
     return json.dumps({
         "in_use": list(in_use), "windows": app.windows, "lines": output.lines, "alarms": output.alarms,
-        "lost": app.ring.lost, "noted": noted, "summed": journal.minute.count if journal else 0,
+        "lost": app.ring.lost, "noted": noted, "reasons": list(app.reasons), "kept": len(app.evidence.kept()),
+        "raised": app.evidence.raised, "fed": output.fed, "health": output.health,
+        "summed": journal.minute.count if journal else 0,
     })  # fmt: skip
 
 
@@ -437,6 +533,7 @@ REQUESTS = {
     "load": load,
     "measure": measure,
     "run": run,
+    "examine": examine,
     "parse_models": parse_models,
     "parse_lines": parse_lines,
     "quote": quote,
@@ -446,8 +543,11 @@ REQUESTS = {
     "app": make_app,
     "feed": feed,
     "step": step,
+    "show": show,
+    "set_flags": set_flags,
     "advance": advance,
     "state": state,
+    "wiring": wiring,
     "soak": soak,
     "drift": drift,
     "follow": follow,

@@ -481,7 +481,7 @@ def test_conclusions() -> None:
 def test_everything_is_plain_json(path: Path) -> None:
     report = judged(path, noise(ROWS), np.zeros(ROWS), noise(ROWS, size=0.1))
     found = json.loads(json.dumps(report.as_dict(), allow_nan=False))
-    assert found["verdict"] == report.verdict and len(found["findings"]) == len(report.findings) == 14
+    assert found["verdict"] == report.verdict and len(found["findings"]) == len(report.findings) == 15
     assert found["channels"][1]["frequencies"] == [] and found["channels"][1]["at_edge"] is None
     assert all(finding["advice"] for finding in found["findings"] if finding["verdict"] != "good")
 

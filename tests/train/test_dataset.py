@@ -35,13 +35,14 @@ def test_blocks_do_not_show_in_the_windows(tmp_path: Path) -> None:
         def __init__(self, rows: int) -> None:
             self._reader = open_recording(path)
             self._rows = rows
+            self.limits = self._reader.limits
 
         def blocks(self):
             return self._reader.blocks(self._rows)
 
     def first_samples(rows: int) -> list[int]:
         found = []
-        for windows, _, _, starts, _ in window_blocks(InSmallBlocks(rows), 50, 20):
+        for windows, _, _, starts, *_ in window_blocks(InSmallBlocks(rows), 50, 20):
             np.testing.assert_array_equal(windows[:, 0, 0], starts)
             found += windows[:, 0, 0].tolist()
         return found

@@ -46,8 +46,9 @@ def simulate(
     stream = SimulatedStream(machine, rate, faults, seed, sensor)
     count = _frames(seconds, rate)
     return Recording(
-        Path(machine), stream.read(count), stream.labels(0, count), CHANNELS, stream.rate, stream.scales, UNITS, sensor
-    )
+        Path(machine), stream.read(count), stream.labels(0, count), CHANNELS, stream.rate, stream.scales, UNITS, sensor,
+        limits=stream.limits,
+    )  # fmt: skip
 
 
 def _frames(seconds: float, rate: float) -> int:
@@ -74,6 +75,7 @@ def write_csv(
         stream.scales,
         UNITS,
         stream.sensor,
+        limits=stream.limits,
     )
 
     def rows() -> Iterator[tuple[int, NDArray[np.int16], NDArray[np.str_]]]:

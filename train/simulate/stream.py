@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from offbeat.device.quality import LIMITS
 from offbeat.train.errors import InputError
 
 from .faults import Fault, applicable
@@ -62,7 +63,8 @@ class _Resonator:
 class SimulatedStream:
     """An endless recording of a machine; read(count) goes on where the last read stopped.
 
-    rate: Hz; scales: unit per count of the channels x, y, z and temperature. Raises InputError for a machine,
+    rate: Hz; scales: unit per count of the channels x, y, z and temperature; limits: lowest and highest count of each.
+    Raises InputError for a machine,
     sensor, rate or fault that does not exist or does not fit.
     """
 
@@ -95,6 +97,7 @@ class SimulatedStream:
         self.accelerometer = SENSORS[sensor]
         self.sensor = sensor
         self.scales = (self.accelerometer.scale,) * 3 + (THERMOMETER.scale,)
+        self.limits = ((-self.accelerometer.limit - 1, self.accelerometer.limit),) * 3 + (LIMITS,)
         self.position = 0
         self._made = 0
         self._held = np.zeros((0, 4), dtype=np.int16)

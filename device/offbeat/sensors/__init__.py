@@ -25,6 +25,8 @@ window that this frame goes into. Call read_into until it says False before a lo
 keep sampling meanwhile.
 """
 
+from ..quality import LIMITS
+
 try:
     from micropython import const
 except ImportError:  # CPython
@@ -36,7 +38,7 @@ except ImportError:  # CPython
 LOST = 1  # frames are missing before the next one
 BUS = 2  # a transfer failed
 RESTARTED = 4  # the chip had been reset, and was configured again
-LATE = 8  # a frame was taken more than a quarter of its period late
+LATE = 8  # a frame was taken so late that its window is unfit, see quality.late()
 
 COUNTER = const(0x3FFFFFFF)  # counters stay small integers on a 32-bit board
 
@@ -47,7 +49,7 @@ class Source:
     channels: tuple = ("x", "y", "z")
     units: tuple = ("g", "g", "g")
     scales: tuple = ("1", "1", "1")
-    limits: tuple = ((-32768, 32767),) * 3
+    limits: tuple = (LIMITS,) * 3
     sensor = ""
 
     def __init__(self, rate_millihertz):
@@ -65,11 +67,12 @@ class Source:
         raise NotImplementedError
 
     def _describe(self, about):
-        """Take what a dictionary of channels, units, scales, sensor and rate_millihertz says of the frames."""
+        """Take what a dictionary of channels, units, scales, sensor, rate_millihertz and, where they are known, limits
+        says of the frames."""
         self.channels = tuple(about["channels"])
         self.units = tuple(about["units"])
         self.scales = tuple(about["scales"])
-        self.limits = ((-32768, 32767),) * len(self.channels)
+        self.limits = tuple(about.get("limits") or (LIMITS,) * len(self.channels))
         self.sensor = about["sensor"]
         Source.__init__(self, about["rate_millihertz"])
 
@@ -170,9 +173,19 @@ SENSORS = {
 def open_sensor(name, *arguments, **options):
     """A source by its name in SENSORS, for instance open_sensor("mpu6050", i2c, rate=500); loads that driver only.
 
-    Arguments and options are those of the driver's class. Raises ValueError for a name that is none of SENSORS and
+    Arguments and options are those of the driver's class; timer: of a sensor without FIFO, a machine.Timer that reads
+    it, see timed and analogue. Raises ValueError for a name that is none of SENSORS and
     for settings that the sensor does not have, OSError where no such sensor answers.
     """
     if name not in SENSORS:
         raise ValueError("no sensor is called %s; there are %s" % (name, ", ".join(sorted(SENSORS))))
-    return SENSORS[name]()(*arguments, **options)
+    driver = SENSORS[name]()
+    if name == "analogue":  # it reads its converter in the timer's interrupt itself
+        return driver(*arguments, **options)
+    timer = options.pop("timer", None)
+    source = driver(*arguments, **options)
+    if timer is None:
+        return source
+    from .timed import Timed
+
+    return Timed(source, timer)

@@ -2,6 +2,7 @@
 
 from array import array
 
+from ..quality import late
 from . import LATE, Source, clock, millihertz
 
 _MIDDLE = 32768
@@ -55,10 +56,10 @@ class AnalogueInput(Source):
         if self._timer is not None:
             self._timer.deinit()
 
-    def _note_jitter(self, late):
-        if late > self.jitter_us:
-            self.jitter_us = late
-        if 4 * late > self._period:
+    def _note_jitter(self, late_us):
+        if late_us > self.jitter_us:
+            self.jitter_us = late_us
+        if late(late_us, self._period):
             self.flags |= LATE
 
     def _start(self, timer, rate, slots):

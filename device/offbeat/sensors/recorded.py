@@ -11,8 +11,8 @@ _OUTSTANDING = 256  # frames that a busy board may be behind before some are giv
 class Recorded(Source):
     """A source that plays the file at `path` at its rate.
 
-    about: dictionary of channels, units, scales, sensor, rate_millihertz; loop: from the beginning again at the end,
-    else `ended` becomes True there and no frame follows.
+    about: dictionary of channels, units, scales, sensor, rate_millihertz and perhaps limits; loop: from the beginning
+    again at the end, else `ended` becomes True there and no frame follows.
     Raises OSError where the file cannot be read, ValueError where it holds no whole number of frames, or none.
     """
 

@@ -10,7 +10,8 @@ from . import Source
 
 
 class Stream(Source):
-    """A source that reads frames from `path`; `about` has channels, units, scales, sensor, rate_millihertz."""
+    """A source that reads frames from `path`; `about` has channels, units, scales, sensor, rate_millihertz,
+    and perhaps limits."""
 
     def __init__(self, path, about):
         self._describe(about)

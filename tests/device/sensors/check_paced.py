@@ -6,7 +6,7 @@ import struct
 from array import array
 
 from tests.device.sensors.bus import MEASURES, Clock, allocated
-from tests.device.sensors.subject import clock, refused, sensors
+from tests.device.sensors.subject import clock, refused, sensors, timed
 
 
 class Input:
@@ -49,6 +49,105 @@ def take(source, frames):
     frame = array("h", (0 for _ in source.channels))
     while source.read_into(frame):
         frames.append(tuple(frame))
+
+
+def timed_input(rate=1000, frames=16):
+    """A polled analogue input, read by a timer; and the clock."""
+    time = Clock()
+    timer = Timer()
+    polled = sensors.open_sensor("analogue", [Input()], rate)
+    return timed.Timed(polled, timer, frames), polled, timer, time
+
+
+def busy(time, timer, periods, period_us=1000):
+    """The board scores for so long; the timer comes twice a period."""
+    for _ in range(2 * periods):
+        time.advance(period_us // 2)
+        timer.fire()
+
+
+def check_a_timer_reads_what_a_busy_board_cannot():
+    source, polled, timer, time = timed_input()
+    assert timer.options["freq"] == 2000 and "hard" not in timer.options
+    assert (source.channels, source.limits, source.sensor) == (polled.channels, polled.limits, "ADC")
+    frames = []
+    for _ in range(50):
+        busy(time, timer, 10)
+        take(source, frames)
+    assert len(frames) == 500
+    assert [frame[0] for frame in frames] == [1 + i - 32768 for i in range(500)]
+    assert (source.lost, source.overruns, source.errors, source.flags) == (0, 0, 0, 0)
+    source.close()
+    assert not timer.running
+
+
+def check_a_full_ring_loses_the_newest_and_says_so():
+    source, _, timer, time = timed_input()
+    frames = []
+    busy(time, timer, 40)
+    take(source, frames)
+    assert (len(frames), source.flags) == (16, 0), "those that were kept follow one another"
+    busy(time, timer, 5)
+    take(source, frames)
+    assert len(frames) == 21 and (source.lost, source.overruns) == (24, 1)
+    assert source.flags == sensors.LOST
+    source.flags = 0
+    busy(time, timer, 5)
+    take(source, frames)
+    assert len(frames) == 26 and source.flags == 0
+
+
+def check_what_befalls_the_sensor_is_passed_on():
+    source, polled, timer, time = timed_input()
+    frames = []
+    busy(time, timer, 3)
+    polled.flags |= sensors.BUS
+    polled.errors += 1
+    polled.jitter_us = 700
+    busy(time, timer, 1)
+    frame = array("h", (0,))
+    for _ in range(3):
+        assert source.read_into(frame) and source.flags == 0
+    assert source.read_into(frame) and source.flags == sensors.BUS
+    assert (source.errors, source.jitter_us, polled.flags) == (1, 700, 0)
+    source.flags = 0
+    polled.flags = sensors.BUS
+    take(source, frames)
+    assert not frames and source.flags == sensors.BUS, "a bus that stays silent shows"
+
+
+def check_open_sensor_takes_a_timer():
+    time = Clock()
+    timer = Timer(hard=False)
+    source = sensors.open_sensor("temperature", rate=10, read=lambda: 2100, timer=timer)
+    frames = []
+    for _ in range(4):
+        time.advance(100000)
+        timer.fire()
+    take(source, frames)
+    assert frames == [(2100,)] * 4 and source.sensor == "board"
+    assert type(sensors.open_sensor("temperature", rate=10, read=lambda: 2100, timer=None)) is not type(source)
+
+
+def check_a_timer_that_reads_allocates_nothing():
+    source, _, timer, _ = timed_input()
+    now = [0]
+    clock.ticks_us = lambda: now[0]
+    clock.ticks_diff = lambda later, earlier: later - earlier
+    clock.ticks_add = lambda ticks, delta: ticks + delta
+    frame = array("h", (0,))
+    gc.collect()
+    gc.disable()
+    frames = taken = 0
+    for _ in range(3000):
+        now[0] += 500
+        before = allocated()
+        timer.fire()
+        while source.read_into(frame):
+            frames += 1
+        taken += allocated() - before
+    gc.enable()
+    assert frames > 1000 and taken == 0, (frames, taken)
 
 
 def check_the_pace_keeps_any_rate():

@@ -2,12 +2,12 @@
 
 try:
     from offbeat.device import sensors
-    from offbeat.device.sensors import clock
+    from offbeat.device.sensors import clock, timed
 except ImportError:  # on a board the package is simply offbeat
     from offbeat import sensors
-    from offbeat.sensors import clock
+    from offbeat.sensors import clock, timed
 
-__all__ = ["clock", "refused", "sensors"]
+__all__ = ["clock", "refused", "sensors", "timed"]
 
 
 def refused(kind, *arguments, **options):

@@ -75,7 +75,7 @@ print(sorted(name for name in sys.modules if name.startswith("offbeat")))
 """
     environment = {**os.environ, "MICROPYPATH": str(PACKAGE.parent)}
     found = subprocess.run([micropython(), "-c", program], env=environment, capture_output=True, text=True, check=True)
-    names = ["offbeat", "offbeat.sensors", "offbeat.sensors.clock", "offbeat.sensors.simulator"]
+    names = ["offbeat", "offbeat.quality", "offbeat.sensors", "offbeat.sensors.clock", "offbeat.sensors.simulator"]
     assert ast.literal_eval(found.stdout) == names
 
 
