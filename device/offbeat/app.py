@@ -4,12 +4,11 @@ From counts to the line of a window nothing is allocated.
 """
 
 import gc
-import os
 import sys
 import time
 from array import array
 
-from . import VERSION, modelfile
+from . import VERSION
 from .announcements import rate_text, say_health, say_hello
 from .commands import LINE, Listener
 from .detector import Detector
@@ -17,6 +16,7 @@ from .examination import DoubtfulRing, Examination, forget, remembers
 from .fit import misfit, reason_names
 from .lines import LineWriter
 from .link import quote
+from .loading import load, load_adaptation
 from .quality import BUS, CLIPPED, FIT, JITTER, LOST, REASONS, SILENT
 from .sampling import Sampler
 from .sensors import BUS as BUS_FLAG
@@ -24,7 +24,6 @@ from .sensors import COUNTER
 from .sensors import LATE as LATE_FLAG
 from .sensors import LOST as LOST_FLAG
 from .sensors import RESTARTED as RESTARTED_FLAG
-from .store import recover
 
 _JOURNAL_PERIOD = 1000  # ms
 _FRAMES_A_TURN = 64  # frames taken before the input is looked at again
@@ -90,7 +89,7 @@ class App:
         self._names = []
         self.listener.forget()
         if model and not self._why_idle:
-            self.adaptation = _load_adaptation(self.path, model)
+            self.adaptation = load_adaptation(self.path, model)
             self.detector = self.adaptation.detector if self.adaptation else Detector(model)
             self.ring = DoubtfulRing(model.channels, model.window, model.hop)
             self._remembers = remembers(model)
@@ -380,24 +379,6 @@ class App:
         self._mode(self.mode_name(), why)
 
 
-def _load_adaptation(path, model):
-    """The model's slow adaptation, where it is on; None otherwise."""
-    try:
-        os.stat(path + ".drift")
-    except OSError:
-        return None
-    from .adapt_commands import load  # only a board that adapts needs its code
-
-    return load(path, model)
-
-
-def _is_whole(data):
-    try:
-        return modelfile.parse(data) is not None
-    except modelfile.ModelError:
-        return False
-
-
 def _evidence(model, alarms):
     """Room for raw frames around alarms, or None: no memory, or none for its code."""
     try:
@@ -406,17 +387,6 @@ def _evidence(model, alarms):
         return evidence_for(model, alarms)
     except (ImportError, MemoryError):
         return None
-
-
-def load(path):
-    """The model at `path`, or None and why: (model, "") or (None, reason)."""
-    recover(path, _is_whole)
-    try:
-        return modelfile.load(path), ""
-    except OSError:
-        return None, "no_model"
-    except modelfile.ModelError as error:
-        return None, str(error)
 
 
 def _open_journal(directory, unique, model):
