@@ -11,7 +11,7 @@ LINKS := $(VENV)/src/offbeat
 STUB_PORTS := unix rp2 esp32 stm32
 STUB_VERSIONS := >=1.24,<2
 
-.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-thresholds picture journal-sweep clean
+.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-thresholds bench-learning picture journal-sweep clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ bench-speed: $(READY) ## training on a day of vibration, beside float code
 
 bench-thresholds: $(READY) ## promised against realised false alarms on simulated processes, into docs/thresholds.md
 	$(BIN)/python -m benchmarks.thresholds
+
+bench-learning: $(READY) ## docs/learning.md: what a board learns by itself beside the trainer, and thresholds beyond the data
+	$(BIN)/python -W ignore -m benchmarks.learning
 
 picture: $(READY) ## docs/demo.png
 	$(BIN)/python -m benchmarks.demo_picture

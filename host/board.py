@@ -24,7 +24,14 @@ from .opening import open_port
 __all__ = ["Board", "BoardError", "Hello", "Line", "Refused", "Unplugged", "printable"]
 
 _REPEATS: Final = 3
-_PATIENCE: Final = {"SELFTEST": 10.0, "RUN": 5.0, "BENCH": 5.0, "JOURNAL": 3.0}  # seconds until a repeat
+_PATIENCE: Final = {
+    "SELFTEST": 10.0,
+    "RUN": 5.0,
+    "BENCH": 5.0,
+    "JOURNAL": 3.0,
+    "LEARN": 5.0,
+    "MODEL": 3.0,
+}  # seconds until a repeat
 _HELLO_PERIOD: Final = 0.5  # seconds; a board that boots hears nothing for a while
 _CHUNK: Final = 65536
 _KEPT_LINES: Final = 20000
@@ -232,6 +239,7 @@ class Board:
             "memory": f"has no memory left for {kind}; train with a shorter window, or a model with fewer features",
             "model": "has no model that fits its sensor; push one with its model.beat",
             "window": "has no window to run; send WINDOW first",
+            "learn": "is learning; wait for its end, or stop it with `offbeat learn --stop`",
             "evidence": "keeps none; it needs a model that fits its sensor, memory, and evidence= in its main.py not 0",
             "gone": "no longer has the frames of that alarm, another one took their place; ask again",
         }

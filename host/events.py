@@ -18,8 +18,10 @@ __all__ = [
     "Connected",
     "Counts",
     "Disconnected",
+    "Drift",
     "Event",
     "Health",
+    "Learning",
     "Log",
     "Mode",
     "NoVerdict",
@@ -54,6 +56,10 @@ class Score(Event):
     score: int
     alarm: bool
     microseconds: int
+
+
+def _named(reasons: tuple[tuple[str, int], ...]) -> list[dict[str, object]]:
+    return [{"feature": name, "contribution": contribution} for name, contribution in reasons]
 
 
 @dataclass(frozen=True)
@@ -95,14 +101,49 @@ class Alarm(Event):
 
     def as_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
-        reasons = [{"feature": name, "contribution": contribution} for name, contribution in self.reasons]
-        return {**super().as_dict(), "reasons": reasons}
+        return {**super().as_dict(), "reasons": _named(self.reasons)}
 
     def text(self) -> str:
         """One line for a person."""
         because = ", ".join(f"{name} {contribution}" for name, contribution in self.reasons)
         what = "ALARM" if self.on else "alarm ended"
         return f"{what} at window {self.window}, score {self.score}" + (f": {because}" if because else "")
+
+
+@dataclass(frozen=True)
+class Drift(Event):
+    """Normal running has moved, and the board's model with it. on: too far from what was commissioned; window: number
+    of the next one; score: of the drift, by the commissioned model; reasons: as of an alarm."""
+
+    kind: ClassVar[str] = "drift"
+    on: bool
+    window: int
+    score: int
+    reasons: tuple[tuple[str, int], ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {**super().as_dict(), "reasons": _named(self.reasons)}
+
+    def text(self) -> str:
+        """One line for a person."""
+        because = ", ".join(f"{name} {contribution}" for name, contribution in self.reasons)
+        what = "DRIFT ALARM: normal running has moved too far" if self.on else "adapted to slow drift"
+        return f"{what}, score of the drift {self.score}" + (f": {because}" if because else "")
+
+
+@dataclass(frozen=True)
+class Learning(Event):
+    """A board learns. stage: learn, compute, threshold, done, failed or stopped; windows, of: of the present period."""
+
+    kind: ClassVar[str] = "learning"
+    stage: str
+    windows: int
+    of: int
+
+    def text(self) -> str:
+        """One line for a person."""
+        return f"learning: {self.stage}, {self.windows} of {self.of} windows"
 
 
 @dataclass(frozen=True)
@@ -153,7 +194,7 @@ class Counts(Event):
 
 @dataclass(frozen=True)
 class Mode(Event):
-    """What the board does: score, record or idle, and why, in its own word."""
+    """What the board does: score, record, learn or idle, and why, in its own word."""
 
     kind: ClassVar[str] = "mode"
     mode: str
@@ -187,7 +228,7 @@ class Connected(Event):
 
     def text(self) -> str:
         """One line for a person."""
-        doing = {"score": f"scores with model {self.model}", "record": "is recording"}
+        doing = {"score": f"scores with model {self.model}", "record": "is recording", "learn": "is learning"}
         what = doing.get(
             self.mode, "has no model" if self.model == "none" else "does not score: its model does not fit"
         )
@@ -245,6 +286,10 @@ def _known(line: Line) -> Event | None:
             return Alarm(on, line.integer("n"), line.integer("s"), _reasons(fields) if on else ())
         case "HEALTH":
             return _health(line)
+        case "DRIFT":
+            return Drift(fields.get("on") == "1", line.integer("n"), line.integer("s"), _reasons(fields))
+        case "LEARN":
+            return Learning(fields.get("stage", ""), line.integer("n"), line.integer("of"))
         case "MODE":
             return Mode(fields.get("mode", ""), fields.get("why", ""))
         case "ACK" | "NAK" | "RESULT" | "FEATURES" | "RAW":

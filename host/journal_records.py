@@ -90,12 +90,21 @@ def _values(kind: int, payload: bytes) -> dict[str, object]:
             "model": model,
             "firmware": firmware,
         }
+    if kind == records.DRIFT:
+        return _drift(payload)
     size = struct.calcsize(records.VERDICT)
     window, score = struct.unpack(records.VERDICT, payload[:size])
     values: dict[str, object] = {"window": window, "score": score}
     if kind == records.ALARM:
         values["reasons"] = _reasons(_text(payload[size:]))
     return values
+
+
+def _drift(payload: bytes) -> dict[str, object]:
+    size = struct.calcsize(records.DRIFT_HEAD)
+    identity, alarm, first, score = struct.unpack(records.DRIFT_HEAD, payload[:size])
+    moved = struct.unpack(f"<{(len(payload) - size) // 2}h", payload[size:])
+    return {"model": identity.hex(), "alarm": alarm == 1, "score": score, "first": first, "drift": list(moved)}
 
 
 def _text(raw: bytes) -> str:

@@ -22,8 +22,9 @@ MICROPYTHONS_OWN = {
 }  # fmt: skip
 # Modules of the board's package that run under CPython too, and so may be used there.
 SHARED = {
-    "VERSION", "checksum", "detector", "families", "features", "fit", "kernels", "link", "modelfile", "quality",
-    "records", "sampling", "tables",
+    "VERSION", "adaptation", "checksum", "commissioning", "detector", "examination", "families", "feature_sets",
+    "features", "fit", "kernels", "learning", "link", "modelfile", "modelwriter", "moments", "moments_bytecode",
+    "quality", "records", "sampling", "tables", "threshold",
 }  # fmt: skip
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "joblib.load"}

@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import islice
 
 import numpy as np
 
+from offbeat.device import feature_sets as board
+
 from .arithmetic import Int32
 from .errors import InputError
-from .features import MAX_WINDOW, MIN_WINDOW, Feature
+from .features import KINDS, MAX_WINDOW, MIN_WINDOW, Feature
 from .modelfile import Standardize
 from .recording import RecordingReader
-from .spectrum import band_edges
 
 __all__ = ["FEATURE_SETS", "feature_sets", "is_process", "least_deviations", "scale_features", "still_channels"]
 
-_BANDS = 5
-_VIBRATION_UNITS = {"g", "mg", "m/s2", "m/s^2", "m/s²", "mm/s", "um", "pa", "count", "counts"}
-_PROCESS_RATE = 2.0  # Hz: sampled no faster, a channel is a process value, whatever it is
-_MOST_PAIRED = 4  # channels of which every pair is correlated; of more, each with the next
-
-FEATURE_SETS: dict[str, tuple[str, ...]] = {
-    "motion": ("mean", "rms", "mean_abs_difference", "correlation"),
-    "vibration": ("rms", "kurtosis", "mean_abs_difference", "band"),
-    "level": ("mean",),
-    "trend": ("mean", "change"),
-    "slow": ("mean", "rms"),
-    "time": ("rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings"),
-    "all": (
-        "mean", "rms", "peak_to_peak", "crest", "kurtosis", "mean_abs_difference", "crossings", "correlation", "band",
-    ),
-}  # fmt: skip
+FEATURE_SETS: dict[str, tuple[str, ...]] = board.FEATURE_SETS
 """Feature kinds by the name of a set; ``auto`` tries several."""
 
 _TRIED = ("motion", "vibration", "all")
-_LONG_SAMPLES = 30.0  # s: taken more seldom, a window is a day, and what changes within it says something
-_CHANGE = 4  # a change compares two such parts of the window: the last six hours with those before, in one of a day
-
-_LEAST_DEVIATION = {"mean": 16.0, "crossings": 1.0, "correlation": 20.0, "change": 16.0}
-_LEAST_LOG_DEVIATION = 10.0  # 1/1024 octave: 0.7 %, below what a repeated measurement shows
 
 
 def is_process(rate: float) -> bool:
     """Whether channels sampled at this rate (Hz) are process values such as a temperature, not vibration."""
-    return rate <= _PROCESS_RATE
+    return board.is_process(1000 * rate)
 
 
 def _is_slow(counts: Int32) -> bool:
@@ -56,38 +37,17 @@ def _is_slow(counts: Int32) -> bool:
 def _slow_channels(reader: RecordingReader, counts: Int32) -> list[bool]:
     slow = []
     for channel, unit in enumerate(reader.units):
-        process = unit and unit.lower() not in _VIBRATION_UNITS
-        slow.append(is_process(reader.rate) or bool(process) or _is_slow(counts[:, channel]))
+        slow.append(is_process(reader.rate) or board.is_slow_unit(unit) or _is_slow(counts[:, channel]))
     return slow
 
 
-def _pairs(channels: Sequence[int]) -> list[tuple[int, int]]:
-    if len(channels) <= _MOST_PAIRED:
-        return [(a, b) for i, a in enumerate(channels) for b in channels[i + 1 :]]
-    return list(pairwise(channels))
-
-
 def _of_slow(rate: float) -> tuple[str, ...]:
-    return ("trend",) if rate < 1 / _LONG_SAMPLES else ("level",) if is_process(rate) else ("level", "slow")
+    return ("trend",) if board.takes_long(1000 * rate) else ("level",) if is_process(rate) else ("level", "slow")
 
 
 def _set_of(name: str, window: int, slow: Sequence[bool]) -> list[Feature]:
     """The features of a set, as the model file orders them; slow channels among vibrating ones get "slow"."""
-    mixed = not all(slow)
-    vibrating = [channel for channel, still in enumerate(slow) if not (mixed and still)]
-    features: list[Feature] = []
-    for channel, still in enumerate(slow):
-        kinds = FEATURE_SETS["slow" if mixed and still else name]
-        if "correlation" in kinds:
-            features += [Feature("correlation", channel, b) for a, b in _pairs(vibrating) if a == channel]
-        for kind in kinds:
-            if kind == "change":
-                features.append(Feature("change", channel, max(window // _CHANGE, 1)))
-            elif kind == "band" and window >= 16 and window & (window - 1) == 0:
-                features += [Feature("band", channel, first, bins) for first, bins in band_edges(window, _BANDS)]
-            elif kind not in ("band", "correlation"):
-                features.append(Feature(kind, channel))
-    return features
+    return [Feature(KINDS[kind], *rest) for kind, *rest in board.features_of(name, window, slow)]
 
 
 def feature_sets(
@@ -134,10 +94,6 @@ def still_channels(names: Sequence[str], still: Mapping[int, int]) -> list[str]:
     ]
 
 
-_TEMPERATURE_UNITS = {"degc", "°c", "c", "celsius", "k"}
-_LEAST_DEGREES = 1.0  # a room swings by degrees over a day, which no recording of minutes shows
-
-
 def least_deviations(reader: RecordingReader, kinds: Sequence[Feature]) -> list[float]:
     """The smallest standard deviation to assume of each feature, in the feature's own unit.
 
@@ -145,9 +101,9 @@ def least_deviations(reader: RecordingReader, kinds: Sequence[Feature]) -> list[
     """
     least = []
     for feature in kinds:
-        value = _LEAST_DEVIATION.get(feature.kind, _LEAST_LOG_DEVIATION)
-        if feature.kind == "mean" and reader.units[feature.channel].lower() in _TEMPERATURE_UNITS:
-            value = max(value, 16 * _LEAST_DEGREES / reader.scales[feature.channel])
+        value = float(board.LEAST_DEVIATION.get(feature.kind, board.LEAST_LOG_DEVIATION))
+        if feature.kind == "mean" and reader.units[feature.channel].lower() in board.TEMPERATURE_UNITS:
+            value = max(value, 16 * board.LEAST_DEGREES / reader.scales[feature.channel])
         least.append(value)
     return least
 

@@ -17,7 +17,7 @@ from .export.c import arrays
 from .report import report_html
 from .training import Training
 
-__all__ = ["Written", "require_place", "write_model_directory"]
+__all__ = ["Written", "replace_directory", "require_place", "write_model_directory"]
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,20 @@ def write_model_directory(
     summary["files"] = [*files, "micropython/"]
     files["summary.json"] = json.dumps(summary, indent=2, allow_nan=False) + "\n"
     progress("report", 0.8)
-    _replace(directory, files, training)
+    replace_directory(directory, files, training.model)
     progress("report", 1.0)
     return Written(directory, summary)
 
 
-def _replace(directory: Path, files: dict[str, str | bytes], training: Training) -> None:
+def replace_directory(directory: Path, files: dict[str, str | bytes], model: bytes) -> None:
+    """Put files and the MicroPython form of a model into a model directory, whole; its parent is there."""
     from .export.micropython import write_package
 
     temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
         for name, content in files.items():
             (temporary / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        write_package(training.model, temporary / "micropython")
+        write_package(model, temporary / "micropython")
         directory.mkdir(exist_ok=True)
         for made in sorted(temporary.iterdir(), key=lambda path: path.name == "model.beat"):
             place = directory / made.name

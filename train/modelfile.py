@@ -5,11 +5,9 @@ Format: ``docs/model-file.md``.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 import tempfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from offbeat.device import modelfile as reader
 from offbeat.device.modelfile import Model, ModelError
+from offbeat.device.modelwriter import assemble, section
 
 from .arithmetic import sine_table
 from .errors import InputError
@@ -74,11 +73,6 @@ class ModelParts:
     baseline: tuple[int, ...] = ()  # slew of each feature, 2^-15 standard deviations a window; 0: none
 
 
-def _section(kind: int, payload: bytes, flags: int = 0) -> bytes:
-    padding = b"\0" * (-len(payload) % 4)
-    return struct.pack("<BBHI", kind, flags, 0, len(payload)) + payload + padding
-
-
 def _meta(parts: ModelParts) -> bytes:
     entries = {**parts.meta, "channels": ",".join(parts.channels)}
     lines = (f"{key}={' '.join(str(value).split())}" for key, value in entries.items())
@@ -99,29 +93,21 @@ def build(parts: ModelParts) -> bytes:
 
     Raises ModelError where a number is outside what the format allows.
     """
-    body = _section(reader.META, _meta(parts))
+    body = section(reader.META, _meta(parts))
     descriptors = (struct.pack("<BBHHH", KINDS.index(f.kind), f.channel, f.first, f.bins, 0) for f in parts.features)
-    body += _section(reader.FEATURES, b"".join(descriptors))
+    body += section(reader.FEATURES, b"".join(descriptors))
     if needs_spectrum(parts.features):
-        body += _section(reader.SINE, sine_table(parts.window).astype("<i2").tobytes())
+        body += section(reader.SINE, sine_table(parts.window).astype("<i2").tobytes())
     scales = (struct.pack("<iHBB", s.center, s.multiplier, s.first_shift, s.second_shift) for s in parts.standardize)
-    body += _section(reader.STANDARDIZE, b"".join(scales))
-    body += _section(reader.PARAMETERS, parts.parameters)
+    body += section(reader.STANDARDIZE, b"".join(scales))
+    body += section(reader.PARAMETERS, parts.parameters)
     if any(parts.baseline):
-        body += _section(reader.BASELINE, struct.pack(f"<{len(parts.baseline)}H", *parts.baseline))
+        body += section(reader.BASELINE, struct.pack(f"<{len(parts.baseline)}H", *parts.baseline))
     d = parts.decision
-    body += _section(reader.DECISION, struct.pack("<BBHHH", d.k, d.n, d.release, d.holdoff, 0))
+    body += section(reader.DECISION, struct.pack("<BBHHH", d.k, d.n, d.release, d.holdoff, 0))
     if parts.golden:
-        body += _section(reader.GOLDEN, _golden(parts.golden), reader.OPTIONAL)
-    length = reader.HEADER + len(body) + reader.TRAILER
-    rate = round(parts.rate * 1000)
-    header = struct.pack(
-        "<4sBBBBIHHI12x", reader.MAGIC, reader.VERSION, parts.family, len(parts.channels), 0, length,
-        parts.window, parts.hop, rate,
-    )  # fmt: skip
-    data = header + body
-    data += hashlib.sha256(data).digest()
-    data += struct.pack("<I", zlib.crc32(data))
+        body += section(reader.GOLDEN, _golden(parts.golden), reader.OPTIONAL)
+    data = assemble(parts.family, len(parts.channels), parts.window, parts.hop, round(parts.rate * 1000), body)
     reader.parse(data)
     return data
 

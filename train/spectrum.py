@@ -6,10 +6,10 @@ the split of a real signal's spectrum. The exact steps: ``docs/pipeline.md``, "S
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
+
+from offbeat.device.feature_sets import band_edges
 
 from .arithmetic import Int32, cosine, sine
 
@@ -105,10 +105,3 @@ def power_spectrum(normalised: Int32, table: NDArray[np.int16]) -> Int32:
 def band_power(power: Int32, first: int, bins: int) -> Int32:
     """Sum of the power of ``bins`` bins from ``first`` on; below 2**30 for any signal. Returns int32 [W]."""
     return power[:, first : first + bins].sum(axis=1, dtype=np.int32)
-
-
-def band_edges(window: int, bands: int) -> list[tuple[int, int]]:
-    """Split bins 1 .. window/2 - 1 into equal bands; returns (first, bins) of each, low to high."""
-    usable = window // 2 - 1
-    edges = [1 + usable * band // bands for band in range(bands + 1)]
-    return [(low, high - low) for low, high in pairwise(edges) if high > low]

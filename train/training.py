@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.device import VERSION
+from offbeat.device.feature_sets import LEAST_WINDOWS, PROCESS_SLEW, WANDERING, usual_hop, usual_window
 from offbeat.device.modelfile import parse
 
 from .arithmetic import Int32, sine_table
@@ -36,18 +37,15 @@ __all__ = ["DEAR", "LEAST_WINDOWS", "Candidate", "Options", "Training", "default
 
 Progress = Callable[[str, float], None]
 
-LEAST_WINDOWS = 20
 _HARDLY_ANYTHING = 0.1
 DEAR = 0.01
 """Loss of AUROC by quantization from which on training warns."""
-_DAY, _LONGEST_DAY = 86400, 288  # s, samples
-_PROCESS_WINDOW = 40
 # Recordings of slow sensors hold few windows that do not overlap: too few for a network, or to rank several families'
 # tails by; on a water rig both found less than a family alone, after the longest training.
 _NOT_OF_PROCESSES = ("autoencoder", "ensemble")
 _PROCESS_TOLERANCE = 0.05  # AUROC
 _PROCESS_FEWER = 1.0  # any share found at the threshold
-_SLEW = 0.003  # standard deviations a window
+_SLEW = PROCESS_SLEW / 32768  # standard deviations a window
 
 
 @dataclass(frozen=True)
@@ -119,16 +117,12 @@ class Training:
 
 def default_window(rate: float) -> int:
     """Samples: a power of two, a third of a second, of vibration; 40 of a process; a day where a sample takes long."""
-    if rate < 1 / 30:
-        return int(np.clip(round(_DAY * rate), 24, _LONGEST_DAY))
-    if rate < 25:
-        return _PROCESS_WINDOW
-    return int(2 ** np.clip(np.round(np.log2(rate * 0.4)), 5, 10))
+    return usual_window(1000 * rate)
 
 
 def default_hop(rate: float, window: int) -> int:
     """Samples: one of a process, half a window of vibration."""
-    return 1 if is_process(rate) else max(window // 2, 1)
+    return usual_hop(1000 * rate, window)
 
 
 def _union(sets: Mapping[str, Sequence[Feature]]) -> list[Feature]:
@@ -148,7 +142,7 @@ def _plans(reader: RecordingReader, sets: Mapping[str, Sequence[Feature]], optio
         chosen = tuple(every[column] for column in columns)
         slew = np.full(len(chosen), min(round(follow * 32768), 32767), dtype=np.int32)
         least = tuple(least_deviations(reader, chosen))
-        wander = all(kind in ("mean", "change", "rms") for kind in {feature.kind for feature in chosen})
+        wander = all(feature.kind in WANDERING for feature in chosen)
         plans.append(
             Plan(
                 name,

@@ -8,7 +8,7 @@ import sys
 import time
 from array import array
 
-from . import VERSION, modelfile
+from . import VERSION
 from .announcements import rate_text, say_health, say_hello
 from .commands import LINE, Listener
 from .detector import Detector
@@ -16,6 +16,7 @@ from .examination import DoubtfulRing, Examination, forget, remembers
 from .fit import misfit, reason_names
 from .lines import LineWriter
 from .link import quote
+from .loading import load, load_adaptation
 from .quality import BUS, CLIPPED, FIT, JITTER, LOST, REASONS, SILENT
 from .sampling import Sampler
 from .sensors import BUS as BUS_FLAG
@@ -38,12 +39,12 @@ class App:
     and its id; journal: a journal.Journal, or None. scores: of so many windows one is said, alarms are said always;
     heartbeat: seconds between two lines of health; evidence: alarms of which raw frames are kept, None: as memory
     allows, 0: none; alarm_pin: an outputs.AlarmPin; thermometer: a function that gives the board's temperature in
-    1/100 degC.
+    1/100 degC; path: of the model file, where a learned one goes, and what adaptation follows beside it.
     """
 
     def __init__(
         self, source, model=None, write=None, board="", unique="", why="no_model", journal=None, scores=1, heartbeat=10,
-        evidence=None, alarm_pin=None, thermometer=None,
+        evidence=None, alarm_pin=None, thermometer=None, path="",
     ):  # fmt: skip
         self.source = source
         self.lines = LineWriter(write or sys.stdout.buffer.write)
@@ -56,6 +57,10 @@ class App:
         self.reasons = array("i", [0] * len(REASONS))  # of the unjudged
         self.journal = journal
         self.thermometer = thermometer
+        self.path = path
+        self.learning = None
+        self.adaptation = None
+        self.button = None
         self._scores = scores
         self._heartbeat = int(1000 * heartbeat)
         self._pin = alarm_pin
@@ -80,10 +85,12 @@ class App:
         """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
         self._why_idle = misfit(model, self.source) if model else why
         self.model = model
-        self.detector = self.ring = self.evidence = None
+        self.detector = self.ring = self.evidence = self.adaptation = None
         self._names = []
+        self.listener.forget()
         if model and not self._why_idle:
-            self.detector = Detector(model)
+            self.adaptation = load_adaptation(self.path, model)
+            self.detector = self.adaptation.detector if self.adaptation else Detector(model)
             self.ring = DoubtfulRing(model.channels, model.window, model.hop)
             self._remembers = remembers(model)
             self._examination = Examination(model, self.source.limits)
@@ -110,19 +117,29 @@ class App:
             taken = True
             if self._recorder is not None:
                 self._record_frame(self._recorder)
+            elif self.learning is not None:
+                self.learning.take(self.sampler)
             elif self.ring is not None:
                 self._take_frame(self.ring)
         now = time.ticks_ms()
         if self.journal is not None and time.ticks_diff(now, self._last_step) >= _JOURNAL_PERIOD:
             self._last_step = now
             self.journal.step(self.uptime())
+        if self.learning is not None:
+            self.learning.step()
+        if self.adaptation is not None and self.adaptation.due:
+            from .adapt_commands import note
+
+            note(self)
+        if self.button is not None:
+            self.button.step(self)
         if time.ticks_diff(now, self._last_health) >= self._heartbeat:
             self._look_for_silence(now)
             self.health(-1)
         if self._recorder is not None and time.ticks_diff(now, self._deadline) >= 0:
             self.stop_recording("time")
         if self._watchdog is not None:
-            self._watchdog.step(self.detector is None or self._recorder is not None)
+            self._watchdog.step(self.mode_name() != b"score")
         return taken
 
     def _record_frame(self, recorder):
@@ -182,6 +199,8 @@ class App:
             return
         self._last_reason = FIT
         changed = detector.window(ring)
+        if self.adaptation is not None:
+            self.adaptation.window()
         spent = time.ticks_diff(time.ticks_us(), start)
         alarm = 1 if detector.decision.alarm else 0
         if changed or self._is_said():
@@ -222,7 +241,7 @@ class App:
 
     def _look_for_silence(self, now):
         """Say so where no frame has come for a while: no window will show it."""
-        if self.sampler.taken != self._heard or self.detector is None or self._recorder is not None:
+        if self.sampler.taken != self._heard or self.mode_name() != b"score":
             self._heard = self.sampler.taken
             self._last_frame = now
         elif time.ticks_diff(now, self._last_frame) >= self._silence:
@@ -296,6 +315,8 @@ class App:
         """What the board does, as the protocol says it: bytes."""
         if self._recorder is not None:
             return b"record"
+        if self.learning is not None:
+            return b"learn"
         return b"score" if self.detector else b"idle"
 
     def _mode(self, mode, why):
@@ -303,6 +324,29 @@ class App:
         self.lines.text(b" mode=", mode)
         self.lines.text(b" why=", quote(why).encode())
         self.lines.end()
+
+    def learn(self, path, **options):
+        """Begin to learn a model that goes to `path`, announced; returns a word where that cannot be, else "".
+
+        options: of commissioning.Plan.
+        """
+        from .learn_session import begin  # only a board that learns needs its code
+
+        self.stop_recording("learn")
+        try:
+            begin(self, path, **options)
+        except ValueError as error:
+            return str(error)
+        self._mode(b"learn", "asked")
+        return ""
+
+    def end_learning(self, why, model=None):
+        """Back to scoring: with the model that was learned, or the one before."""
+        self.learning = None
+        if model is not None:
+            self.use(model)
+        self._begin_anew()
+        self._mode(self.mode_name(), why)
 
     def _begin_anew(self):
         """An empty ring: the frames before belong to another time."""
@@ -345,16 +389,6 @@ def _evidence(model, alarms):
         return None
 
 
-def load(path):
-    """The model at `path`, or None and why: (model, "") or (None, reason)."""
-    try:
-        return modelfile.load(path), ""
-    except OSError:
-        return None, "no_model"
-    except modelfile.ModelError as error:
-        return None, str(error)
-
-
 def _open_journal(directory, unique, model):
     """The journal, or None without one: not wanted, no file system, or no room for its code."""
     try:
@@ -377,7 +411,7 @@ def _thermometer():
 
 def make_app(
     source, path="model.beat", board="", unique="", journal="journal", scores=1, heartbeat=10, evidence=None,
-    alarm_pin=None, alarm_level=1, watchdog=None, patience=None, thermometer=None,
+    alarm_pin=None, alarm_level=1, watchdog=None, patience=None, thermometer=None, button=None,
 ):  # fmt: skip
     """The App of a board, started; run() says what the arguments mean."""
     model, why = load(path)
@@ -388,7 +422,11 @@ def make_app(
 
         pin = AlarmPin(open_pin(alarm_pin), alarm_level)
     own = _thermometer() if thermometer is None else thermometer
-    app = App(source, model, None, board, unique, why, kept, scores, heartbeat, evidence, pin, own or None)
+    app = App(source, model, None, board, unique, why, kept, scores, heartbeat, evidence, pin, own or None, path)
+    if button is not None:
+        from .learn_session import Button
+
+        app.button = Button(button, path)
     gc.collect()
     if watchdog is not None:  # last: from here on it must be fed
         from .outputs import Watchdog, open_watchdog, patience_for
@@ -410,6 +448,8 @@ def run(source, path="model.beat", board="", unique="", journal="journal", **opt
                      an alarm draws it low
         watchdog     ms, for machine.WDT, or an object with feed(): it is fed while windows are judged; patience:
                      seconds without one after which it is fed no more, 30 or longer by default
+        button       a function that says whether a button is down: held for three seconds, it makes the board learn its
+                     model, docs/learning.md
         thermometer  a function that gives 1/100 degC, False for none; without it the board's own, where it has one
 
     serve() is the same for asyncio.

@@ -32,7 +32,13 @@ class Listener:
         self._bench = None
         self._last_run = -1
         self._spent = 0
+        self._model_file = None
         self.bad = 0
+
+    def forget(self):
+        """Forget the window that the host sent: it belongs to another model."""
+        self._window = self._bench = None
+        self._last_run = -1
 
     def feed(self, byte):
         """Take one byte of input."""
@@ -95,6 +101,9 @@ class Listener:
 
     def _record(self, sequence, fields):
         app = self._app
+        if app.learning is not None:
+            self._refuse(sequence, "learn")
+            return
         seconds = int(fields["seconds"])
         if not 1 <= seconds <= 86400:
             raise ValueError
@@ -198,6 +207,33 @@ class Listener:
         except OSError:
             self._refuse(sequence, "flash")
 
+    def _learn(self, sequence, fields):
+        from .learn_commands import learn  # only a board that learns needs its code
+
+        why = learn(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+        if why:
+            self._refuse(sequence, why)
+
+    def _model(self, sequence, fields):
+        if self._model_file is None:
+            from .learn_commands import ModelFile
+
+            self._model_file = ModelFile()
+        try:
+            self._model_file.answer(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+        except OSError:
+            self._refuse(sequence, "model")
+
+    def _adapt(self, sequence, fields):
+        from .adapt_commands import adapt  # only a board that adapts needs its code
+
+        try:
+            why = adapt(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+        except OSError:
+            why = "flash"
+        if why:
+            self._refuse(sequence, why)
+
     def _evidence(self, sequence, fields):
         """Raw frames around alarms: which are kept, what one is, and its frames, as many as a line holds."""
         evidence = self._app.evidence
@@ -254,6 +290,9 @@ _COMMANDS = {
     "SELFTEST": Listener._self_test,
     "BENCH": Listener._time_window,
     "JOURNAL": Listener._journal,
+    "LEARN": Listener._learn,
+    "MODEL": Listener._model,
+    "ADAPT": Listener._adapt,
     "EVIDENCE": Listener._evidence,
 }
 

@@ -79,6 +79,10 @@ class Examination:
         self._highest = array("i", [min(high, LIMITS[1]) + 32768 for _, high in limits])
         self._state = array("i", [model.channels, 0, model.window, 0, 0])
 
+    def watch(self, channel):
+        """From here on this channel is stuck where it stands still."""
+        self._must_move[channel] = 1
+
     def of(self, frames, first, capacity):
         """CLIPPED, STUCK or FIT: what the samples of the window say that starts at frame `first` of a ring."""
         state = self._state

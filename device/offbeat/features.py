@@ -68,7 +68,7 @@ class Features:
             if feature[0] == _CORRELATION and not len(self._other_samples):
                 self._other_samples = array("H", [0] * self.window)
         self._slew = typed(model.baseline)
-        self._baseline = array("i", [0] * (len(model.baseline) // 2))
+        self.baseline = array("i", [0] * (len(model.baseline) // 2))
         self._log_window = log2_q10(self.window, tables.LOG2)
         self._log_steps = log2_q10(self.window - 1, tables.LOG2)
         self._mean = 0
@@ -86,8 +86,8 @@ class Features:
 
     def reset(self):
         """Forget the baseline, as after a restart."""
-        for j in range(len(self._baseline)):
-            self._baseline[j] = 0
+        for j in range(len(self.baseline)):
+            self.baseline[j] = 0
 
     def compute(self, ring, first, capacity):
         """Features of the window that starts at frame `first` of a ring of `capacity` frames."""
@@ -118,8 +118,8 @@ class Features:
     def standardize(self):
         """Standard scores of the features less their baseline, into `vector`."""
         standardize(self.values, self.scales, self.vector, self.count)
-        if len(self._baseline):
-            without_baseline(self.vector, self._slew, self._baseline, self.count)
+        if len(self.baseline):
+            without_baseline(self.vector, self._slew, self.baseline, self.count)
 
     def _measure(self, ring, channel):
         """Centre a channel and scale it to 13 bits, into `_samples`."""

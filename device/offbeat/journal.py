@@ -228,6 +228,13 @@ class Journal:
             struct.pack_into(VERDICT, self.events.pending, at, window, score)
         self._urgent = True
 
+    def note(self, kind, uptime, payload):
+        """Note an event of another kind. payload: bytes, as records.py says."""
+        at = self.events.begin(kind, self.boot, uptime, len(payload))
+        if at >= 0:
+            self.events.pending[at : at + len(payload)] = payload
+        self._urgent = True
+
     def clock(self, uptime, now):
         """Note the time that a host says, seconds since 1970: once a boot, and again after a day."""
         if self._clock >= 0 and uptime - self._clock < _CLOCK_PERIOD:

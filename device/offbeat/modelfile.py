@@ -200,7 +200,7 @@ def _header(data):
     return header
 
 
-def _walk(data, start, stop):
+def walk(data, start, stop):
     """Yield (kind, flags, offset, length) of the sections between two offsets."""
     at = start
     while at < stop:
@@ -225,7 +225,7 @@ def parse(data):
     if sha256 is not None:
         _need(sha256(view[:body]).digest() == digest, "the model file is damaged: its SHA-256 differs")
     sections = {}
-    for kind, flags, at, size in _walk(view, HEADER, body):
+    for kind, flags, at, size in walk(view, HEADER, body):
         if kind > BASELINE or kind < META:
             _need(flags & OPTIONAL, "the model file needs section %d, which this version does not know" % kind)
         else:

@@ -16,6 +16,10 @@ UNJUDGED = "<H"
 VERDICT = "<IH"
 """Of ALARM and ALARM_END: window, score; after it, of ALARM, reasons as text: quoted-name:contribution,…"""
 
+DRIFT_HEAD = "<8sBBH"
+"""Of DRIFT: identity of the commissioned model, 1 in a drift alarm, first feature, score of the drift; behind it half
+words with sign: how far the centre of this feature and of those that follow has moved, 1/128 standard deviations."""
+
 MARK = 0xA7
 HEAD_SIZE = 15
 OVERHEAD = 19  # head and CRC
@@ -27,7 +31,8 @@ ALARM_END = 3
 MINUTE = 4
 HOUR = 5
 CLOCK = 6  # a word: seconds since 1970 (UTC) at the record's uptime, as a host said
-KINDS = ("", "boot", "alarm", "alarm_end", "minute", "hour", "clock")
+DRIFT = 7
+KINDS = ("", "boot", "alarm", "alarm_end", "minute", "hour", "clock", "drift")
 
 CAUSES = ("unknown", "power_on", "hard", "watchdog", "deep_sleep", "soft")
 

@@ -19,7 +19,7 @@ EXAMPLE = "offbeat journal --port /dev/ttyACM0 -o fan.jsonl"
 NEEDS_ARGUMENTS = True
 
 _FORMAT = "{:20}  {:>5}  {:>14}  {:11}  {}"
-_STYLES = {"alarm": "bold red", "alarm_end": "bold green", "boot": "bold"}
+_STYLES = {"alarm": "bold red", "drift": "yellow", "alarm_end": "bold green", "boot": "bold"}
 
 
 def command(
@@ -100,6 +100,12 @@ def _words(kind: str, values: dict[str, object]) -> tuple[str, str]:
         return "start", f"cause {values['cause']}, model {values['model']}, offbeat {values['firmware']}"
     if kind == "clock":
         return "clock set", f"by a host to {time_text(float(str(values['set_to']))) or 'unknown'}"
+    if kind == "drift":
+        drift = values["drift"]
+        assert isinstance(drift, list)  # noqa: S101  as journal_records makes them
+        far = max(map(abs, drift), default=0) / 128
+        what = "DRIFT ALARM" if values["alarm"] else "adapted"
+        return what, f"score of the drift {values['score']}, centres moved by {far:.2f} deviations at most"
     where = f"window {values['window']}, score {values['score']}"
     if kind == "alarm_end":
         return "alarm ended", where

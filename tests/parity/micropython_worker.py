@@ -12,7 +12,9 @@ import sys
 from array import array
 
 from offbeat import app as app_module
-from offbeat import commands, features, kernels, lines, link, modelfile, outputs, tables
+from offbeat import commands, features, kernels, learn_session, lines, link, modelfile, outputs, tables
+from offbeat.adaptation import Adaptation, adapted, restored
+from offbeat.commissioning import STAGES, Plan, replay
 from offbeat.detector import Detector, Ring
 from offbeat.examination import Examination
 from offbeat.journal import open_journal
@@ -263,7 +265,7 @@ class Board:
     """The App under test, its source, clock and output."""
 
     def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None, watchdog=0, alarm_level=None, **more):
-        self.clock = app_module.time = commands.time = outputs.time = Clock()
+        self.clock = app_module.time = commands.time = outputs.time = learn_session.time = Clock()
         self.source = MadeUp(channels, rate_millihertz)
         self.output = Collected()
         parsed = modelfile.parse(model) if model else None
@@ -415,6 +417,117 @@ def soak(data):
     })  # fmt: skip
 
 
+class Described:
+    """What Plan wants of a source."""
+
+    def __init__(self, about):
+        for key in ("channels", "units", "scales"):
+            setattr(self, key, tuple(about[key]))
+        self.sensor = about["sensor"]
+        self.rate_millihertz = about["rate_millihertz"]
+
+
+def learn(data):
+    """A model from recorded frames: [JSON of source, plan and between, frames]; [stage, why, model file]."""
+    about, frames = items(data)
+    about = json.loads(about)
+    run = replay(Plan(Described(about["source"]), **about["plan"]), array("h", frames), about["between"])
+    return packed([STAGES[run.stage].encode(), run.why.encode(), run.model])
+
+
+def follow(data):
+    """Windows scored with adaptation: [model, JSON of period and follows, frames].
+
+    Answers with JSON of [changed, alarm, score, drift] of each look, the adapted file, and what outlives a restart.
+    """
+    file, about, frames = items(data)
+    model = modelfile.parse(file)
+    adaptation = Adaptation(model, **json.loads(about))
+    ring = Ring(model.channels, model.window, model.hop)
+    frames = array("h", frames)
+    frame = array("h", [0] * model.channels)
+    commits = []
+    for at in range(0, len(frames), model.channels):
+        for i in range(model.channels):
+            frame[i] = frames[at + i]
+        if ring.push(frame):
+            adaptation.detector.window(ring)
+            adaptation.window()
+            if adaptation.due:
+                changed = adaptation.commit()
+                commits.append([changed, adaptation.alarm, adaptation.score, list(adaptation.drift)])
+    saved = adaptation.saved()
+    again = restored(model, saved)
+    assert again is not None and list(again.drift) == list(adaptation.drift) and again.alarm == adaptation.alarm
+    return packed([json.dumps(commits).encode(), adapted(file, adaptation.drift), saved])
+
+
+def drift(data):
+    """Let the board have followed so far: JSON, 1/128 standard deviations a feature; it looks at its next turn."""
+    adaptation = board.app.adaptation
+    for j, moved in enumerate(json.loads(data)):
+        adaptation._following[j] = 256 * moved
+    adaptation.due = True
+    return b""
+
+
+def soak_following(data):
+    """Bytes of heap that windows with adaptation take: [model, JSON of windows]."""
+    file, about = items(data)
+    model = modelfile.parse(file)
+    adaptation = Adaptation(model, period=1 << 20)
+    source = MadeUp(model.channels, 1000000)
+    source.available = 1 << 29
+    ring = Ring(model.channels, model.window, model.hop)
+    frame = array("h", [0] * model.channels)
+    left = json.loads(about)["windows"]
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    while left:
+        source.read_into(frame)
+        if ring.push(frame):
+            adaptation.detector.window(ring)
+            adaptation.window()
+            left -= 1
+    grown = gc.mem_alloc() - before
+    gc.enable()
+    return json.dumps(grown)
+
+
+def soak_learning(data):
+    """Frames through App.step while it learns: JSON of channels, seconds, features.
+
+    Answers with windows and bytes of heap that each period took.
+    """
+    import time
+
+    app_module.time = commands.time = learn_session.time = time
+    about = json.loads(data)
+    source = MadeUp(about["channels"], 1000000)
+    app = app_module.App(source, None, Counted().write, "test board", "0001")
+    app.start()
+    assert app.learn("", seconds=about["seconds"], features=about["features"]) == ""
+    found = []
+    source.available = 1 << 29
+    run = app.learning.run
+    for stage in (0, 2):
+        while run.stage != stage:
+            app.step()
+        for _ in range(4):
+            app.step()
+        gc.collect()
+        gc.disable()
+        before = gc.mem_alloc()
+        at = run.windows
+        while run.stage == stage and run.windows < run.plan.windows - 200:
+            app.step()
+        found.append((run.windows - at, gc.mem_alloc() - before))
+        gc.enable()
+        gc.collect()
+    return json.dumps(found)
+
+
 REQUESTS = {
     "kernels": which_kernels,
     "load": load,
@@ -436,6 +549,11 @@ REQUESTS = {
     "state": state,
     "wiring": wiring,
     "soak": soak,
+    "drift": drift,
+    "follow": follow,
+    "learn": learn,
+    "soak_following": soak_following,
+    "soak_learning": soak_learning,
 }
 
 

@@ -9,20 +9,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.device.learning import reduce_and_gain
 from offbeat.train.arithmetic import Int32
 
 __all__ = ["Family", "reduce_and_gain", "unit_ratio"]
-
-
-def reduce_and_gain(threshold: int) -> tuple[int, int]:
-    """Integer scale that takes a squared distance (Q14) of ``threshold`` to a score of 256.
-
-    reduce leaves 9 to 10 bits of the threshold, so the score resolves about a part in a thousand and saturates
-    at 32 to 64 times the threshold. Returns (reduce, gain), gain <= 32767.
-    """
-    threshold = max(int(threshold), 256)
-    reduce = max(threshold.bit_length() - 10, 0)
-    return reduce, min(round((256 << 15) / (threshold / (1 << reduce))), 32767)
 
 
 class Family(ABC):
