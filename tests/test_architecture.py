@@ -22,8 +22,8 @@ MICROPYTHONS_OWN = {
 }  # fmt: skip
 # Modules of the board's package that run under CPython too, and so may be used there.
 SHARED = {
-    "VERSION", "checksum", "detector", "families", "features", "fit", "kernels", "link", "modelfile", "quality",
-    "records", "sampling", "tables",
+    "VERSION", "checksum", "detector", "families", "features", "fit", "kernels", "lines", "link", "micro", "modelfile",
+    "quality", "records", "sampling", "sensors", "tables",
 }  # fmt: skip
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "joblib.load"}

@@ -32,8 +32,9 @@ ARCHITECTURES = (
 )  # fmt: skip
 """What mpy-cross compiles for; bytecode runs on all of them."""
 
-_KEPT = ["Detector", "Ring", "model", "micropython", "const", "int", "ptr8", "ptr16", "ptr32"]
-"""Names that the minifier must leave: the interface, and what MicroPython's compiler knows by name."""
+_KEPT = ["Detector", "Ring", "model", "micropython", "const", "int", "ptr8", "ptr16", "ptr32", "range"]
+"""Names that the minifier must leave: the interface, and what MicroPython's compiler knows by name; a loop over a range
+of another name takes heap."""
 
 _TYPED = {
     "bytecode": 'def typed(section):\n    return array("h", bytes(section))\n',
