@@ -11,7 +11,7 @@ LINKS := $(VENV)/src/offbeat
 STUB_PORTS := unix rp2 esp32 stm32
 STUB_VERSIONS := >=1.24,<2
 
-.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-thresholds bench-learning picture journal-sweep clean
+.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-small bench-thresholds bench-learning picture journal-sweep clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ picture: $(READY) ## docs/demo.png
 bench-device: $(READY) ## docs/results-device.md: other generators' C beside offbeat's, on emulated cores
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -W ignore -m benchmarks.device
+
+bench-small: $(READY) ## docs/small-boards.md: heap of each profile, viper beside bytecode, 1,000 windows on the micro:bit in QEMU
+	$(BIN)/python -m benchmarks.small_boards
 
 journal-sweep: $(READY) ## every power cut of 10,000 journal records on littlefs, into docs/journal.md; half an hour
 	$(BIN)/python -m benchmarks.journal_sweep

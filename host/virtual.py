@@ -10,13 +10,15 @@ import contextlib
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from offbeat.train.errors import InputError
 from offbeat.train.resources import folder
 
+from . import microbit
 from .ending import end_cleanly
 from .errors import BoardError
 from .firmware import build_firmware, emulator, firmware_board
@@ -28,8 +30,6 @@ from .virtual_sink import PipeSink, RingSink, Sink
 
 __all__ = ["ArraySource", "RecordingSource", "Source", "VirtualBoard", "find_micropython", "source_from"]
 
-_BOOT_SECONDS: Final = 15.0
-
 
 class VirtualBoard:
     """A board that is not there. A context manager; start() and close() do the same.
@@ -37,7 +37,8 @@ class VirtualBoard:
     source: what its sensor measures; model: model file or model directory, None for a board without; name: of its
     port, the first free ttyVIRTUAL0, 1, … by default; speed: times real time, 0 as fast as the board reads; heap:
     of MicroPython, for instance "128K"; bus_powered: pulling the cable switches it off; firmware: instead of
-    MicroPython, C firmware on this board of ``firmware.BOARDS`` in QEMU, which needs a model.
+    MicroPython, C firmware on this board of ``firmware.BOARDS`` in QEMU, which needs a model; board: "microbit" for
+    MicroPython's firmware for the BBC micro:bit in QEMU with the module exported for it, which needs a model, too.
     """
 
     port: str
@@ -53,7 +54,12 @@ class VirtualBoard:
         heap: str = "2M",
         bus_powered: bool = True,
         firmware: str | None = None,
+        board: str | None = None,
     ) -> None:
+        if board not in (None, microbit.BOARD):
+            raise InputError(f"--board {board} is none that is emulated with MicroPython; choose {microbit.BOARD}")
+        if board is not None and firmware is not None:
+            raise InputError("--board is for MicroPython, --firmware for C; leave one of them out")
         if not re.fullmatch(r"[1-9][0-9]{0,9}[KMkm]?", heap):
             raise InputError(f"{heap!r} is no size of a heap; give bytes, or something like 128K or 2M")
         if not 0 <= speed <= 1e6:
@@ -64,6 +70,7 @@ class VirtualBoard:
         self._speed = speed
         self._heap = heap
         self._bus_powered = bus_powered
+        self._board = board
         self._firmware = None if firmware is None else firmware_board(firmware)
         self._resources = contextlib.ExitStack()
         self._relay: Relay | None = None
@@ -95,12 +102,18 @@ class VirtualBoard:
             stack.callback(atexit.unregister, self.close)
             feeder.start()
             relay.start()
-            self._await_first_words(relay)
+            self._await_first_words(relay, processor, program)
             self._resources = stack.pop_all()
         return self
 
     def _flash_it(self, place: Claim, model: bytes | None) -> tuple[Program, Sink]:
         """Give the board its program; returns how to run it, and where its frames go."""
+        ring = place.flash / "sensor.ring"
+        if self._board is not None:
+            if model is None:
+                raise InputError(f"--board {self._board} gets a module that is made for a model; name one with --model")
+            program = microbit.emulated_microbit(model, _about(place, self._source), place.flash / "offbeat.hex")
+            return program, RingSink(ring, 2 * len(self._source.channels))
         if self._firmware is None:
             binary = need_micropython()
             _write_flash(place, self._source, model)
@@ -109,7 +122,7 @@ class VirtualBoard:
         if model is None:
             raise InputError("--firmware is built around a model; name one with --model")
         build_firmware(self._firmware, model, self._source, f"virtual-{place.name}", place.flash / "firmware")
-        return program, RingSink(place.flash / "sensor.ring", 2 * len(self._source.channels))
+        return program, RingSink(ring, 2 * len(self._source.channels))
 
     def close(self) -> None:
         """Switch off and remove every trace; a second call does nothing."""
@@ -168,13 +181,17 @@ class VirtualBoard:
     def _fail(self, error: Exception) -> None:
         self._running().fail(error)
 
-    def _await_first_words(self, relay: Relay) -> None:
-        for _ in range(round(_BOOT_SECONDS / 0.05)):
+    def _await_first_words(self, relay: Relay, processor: Processor, program: Program) -> None:
+        for _ in range(round(program.boot_seconds / 0.05)):
             if relay.said_something.wait(0.05):
-                return
+                if program.first_words in processor.said:
+                    return
+                time.sleep(0.05)
             if relay.failure is not None:
                 raise relay.failure
-        raise BoardError(f"{self.port}: the board says nothing for {_BOOT_SECONDS:g} s; `offbeat doctor` tells more")
+        raise BoardError(
+            f"{self.port}: the board says nothing for {program.boot_seconds:g} s; `offbeat doctor` tells more"
+        )
 
 
 def _model_bytes(model: str | Path | None) -> bytes | None:
@@ -201,11 +218,15 @@ def _write_flash(place: Claim, source: Source, model: bytes | None) -> None:
     """Fill the file system of a board with MicroPython, as flashing a real one does."""
     shutil.copytree(folder("device"), place.flash / "offbeat", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     shutil.copyfile(folder("boards") / "virtual" / "main.py", place.flash / "main.py")
-    about = {
+    (place.flash / "about.json").write_text(json.dumps(_about(place, source)))
+    if model is not None:
+        (place.flash / "model.beat").write_bytes(model)
+
+
+def _about(place: Claim, source: Source) -> dict[str, object]:
+    """What a board with MicroPython is told of its sensor."""
+    return {
         "channels": list(source.channels), "units": list(source.units), "sensor": source.sensor,
         "scales": [repr(float(scale)) for scale in source.scales], "rate_millihertz": round(source.rate * 1000),
         "limits": [list(ends) for ends in source.limits], "unique": f"virtual-{place.name}",
     }  # fmt: skip
-    (place.flash / "about.json").write_text(json.dumps(about))
-    if model is not None:
-        (place.flash / "model.beat").write_bytes(model)

@@ -72,12 +72,15 @@ def _interrupt_on_control_c(terminal: int) -> None:
 @dataclass(frozen=True)
 class Program:
     """What a processor runs. command: of this program, with its words; name: for messages; interruptible: 0x03 on the
-    line interrupts it, as on a board with a prompt; environment: variables beside the few that every one gets."""
+    line interrupts it, as on a board with a prompt; environment: variables beside the few that every one gets;
+    first_words: what it says when it is ready, anything by default; boot_seconds: until then, at most."""
 
     command: tuple[str, ...]
     name: str
     interruptible: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    first_words: bytes = b""
+    boot_seconds: float = 15.0
 
 
 def micropython(binary: Path, flash: Path, heap: str) -> Program:

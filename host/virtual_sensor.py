@@ -132,6 +132,7 @@ def source_from(
     rate: float = 400.0,
     seed: int = 0,
     loop: bool = False,
+    sensor: str = "LIS3DH",
 ) -> Source:
     """The source that a command line names: ``simulator`` or a recording. Raises InputError."""
     if source != "simulator":
@@ -140,7 +141,13 @@ def source_from(
         return RecordingSource(source, loop=loop)
     from offbeat.train.simulate import SimulatedStream, parse_fault
 
-    return SimulatedStream(machine=machine, rate=rate, seed=seed, faults=tuple(parse_fault(fault) for fault in faults))
+    return SimulatedStream(
+        machine=machine,
+        rate=rate,
+        seed=seed,
+        sensor=sensor,
+        faults=tuple(parse_fault(fault) for fault in faults),
+    )
 
 
 class Feeder:

@@ -95,25 +95,27 @@ class Features:
         state[_START] = first
         state[_CAPACITY] = capacity
         descriptors = self.descriptors
+        values = self.values
         channel = -1
         spectrum = False
         for i in range(self.count):
             at = 4 * i
+            kind = descriptors[at]
             if descriptors[at + 1] != channel:
                 channel = descriptors[at + 1]
                 spectrum = False
                 self._measure(ring, channel)
-            if descriptors[at] == _CORRELATION:
-                self.values[i] = self._correlation(ring, descriptors[at + 2])
-            elif descriptors[at] == _CHANGE:
-                self.values[i] = self._change(ring, channel, descriptors[at + 2])
-            elif descriptors[at] == _BAND:
+            if kind < _BAND:
+                values[i] = self._feature(ring, kind)
+            elif kind == _BAND:
                 if not spectrum and not self._silent:
                     self._spectrum()
                     spectrum = True
-                self.values[i] = self._band(descriptors[at + 2], descriptors[at + 3])
-            else:
-                self.values[i] = self._feature(ring, descriptors[at])
+                values[i] = self._band(descriptors[at + 2], descriptors[at + 3])
+            elif kind == _CORRELATION:
+                values[i] = self._correlation(ring, descriptors[at + 2])
+            elif kind == _CHANGE:
+                values[i] = self._change(ring, channel, descriptors[at + 2])
 
     def standardize(self):
         """Standard scores of the features less their baseline, into `vector`."""
@@ -228,7 +230,11 @@ class Features:
 
 def _bit_length(value):
     bits = 0
-    while value >> bits:
+    while value > 15:
+        value >>= 4
+        bits += 4
+    while value:
+        value >>= 1
         bits += 1
     return bits
 

@@ -10,17 +10,23 @@ _ROOM = 250
 _WIDEST = 11  # characters of the longest number, -1073741824
 
 
+def hex_digit(crc, i):
+    """Digit i of 8 of a CRC-32 in halves, as crc32_of_line() leaves it."""
+    return _HEX[(crc[1 - (i >> 2)] >> (12 - 4 * (i & 3))) & 15]
+
+
 class LineWriter:
     """Builds one line at a time: begin(), number() and text() fields, end().
 
-    write(buffer, length) takes the finished bytes, as MicroPython's streams do.
+    write(buffer, length) takes the finished bytes, as MicroPython's streams do; room: characters of the longest line.
     """
 
-    def __init__(self, write):
+    def __init__(self, write, room=_ROOM):
         self._write = write
-        self._line = bytearray(_ROOM + 12)
+        self._room = room - 10
+        self._line = bytearray(room + 12)
         self._length = 0
-        self._crc = array("h", [0, 0])
+        self.crc = array("h", [0, 0])
         self._digits = bytearray(12)
         self.sequence = 0
 
@@ -28,7 +34,7 @@ class LineWriter:
         at = self._length
         line = self._line
         for i in range(len(data)):
-            if at >= _ROOM - 10:
+            if at >= self._room:
                 break
             line[at] = data[i]
             at += 1
@@ -49,7 +55,7 @@ class LineWriter:
             digits[at] = 45
         line = self._line
         length = self._length
-        if length + 12 - at <= _ROOM - 10:
+        if length + 12 - at <= self._room:
             while at < 12:
                 line[length] = digits[at]
                 length += 1
@@ -65,14 +71,14 @@ class LineWriter:
 
     def number(self, key, value):
         """Add a field, where the line has room. key: bytes, for instance b" s="; value: a small integer."""
-        if self._length + len(key) + _WIDEST > _ROOM - 10:
+        if self._length + len(key) + _WIDEST > self._room:
             return
         self._bytes(key)
         self._decimal(value)
 
     def text(self, key, value):
         """Add a field with a value of plain or quoted bytes; False where it is left out, as the line has no room."""
-        if self._length + len(key) + len(value) > _ROOM - 10:
+        if self._length + len(key) + len(value) > self._room:
             return False
         self._bytes(key)
         self._bytes(value)
@@ -86,16 +92,13 @@ class LineWriter:
     def end(self):
         """Add the CRC and send the line."""
         length = self._length
-        crc = self._crc
+        crc = self.crc
         crc32_of_line(self._line, length, CRC, crc)
         line = self._line
         line[length] = 32
         line[length + 1] = 42
-        high = crc[1]
-        low = crc[0]
-        for i in range(4):
-            line[length + 2 + i] = _HEX[(high >> (12 - 4 * i)) & 15]
-            line[length + 6 + i] = _HEX[(low >> (12 - 4 * i)) & 15]
+        for i in range(8):
+            line[length + 2 + i] = hex_digit(crc, i)
         line[length + 10] = 13
         line[length + 11] = 10
         self._write(line, length + 12)

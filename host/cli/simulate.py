@@ -25,7 +25,7 @@ def command(
         list[str] | None,
         typer.Option(help="NAME@SECOND, or NAME@SECOND+GROWTH in seconds; may be given more than once."),
     ] = None,
-    sensor: Annotated[str, typer.Option(help="LIS3DH, ADXL345, MPU-6050 or MSA301.")] = "LIS3DH",
+    sensor: Annotated[str, typer.Option(help="LIS3DH, ADXL345, MPU-6050, MSA301 or MMA8653.")] = "LIS3DH",
     seed: Annotated[int, typer.Option(help="Same seed, same recording.")] = 0,
     json: Json = False,
 ) -> None:

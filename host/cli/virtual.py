@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-EXAMPLE = "offbeat virtual --model models/fan --source simulator --fault bearing_outer@60"
+EXAMPLE = (
+    "offbeat virtual --model models/fan --source simulator --fault bearing_outer@60;  "
+    "offbeat virtual --board microbit --model models/desk --sensor MMA8653 --rate 50"
+)
 NEEDS_ARGUMENTS = False
 
 _FIRMWARE_HELP = "C firmware on this board instead of MicroPython: microbit, mps2-an385, mps2-an386, mps2-an500."
+_BOARD_HELP = "MicroPython's own firmware for this board in QEMU, instead of the Unix binary: microbit."
 _HELP = "reset | unplug [SECONDS] | plug | quit"
 
 
@@ -33,26 +37,29 @@ def command(
     speed: Annotated[float, typer.Option(help="Times real time; 0 is as fast as the board takes it.")] = 1.0,
     loop: Annotated[bool, typer.Option(help="Play the recording again and again.")] = False,
     firmware: Annotated[str | None, typer.Option(help=_FIRMWARE_HELP, show_default=False)] = None,
+    board: Annotated[str | None, typer.Option(help=_BOARD_HELP, show_default=False)] = None,
+    sensor: Annotated[str, typer.Option(help="Sensor of the simulator; the micro:bit's is MMA8653.")] = "LIS3DH",
     json: Json = False,
 ) -> None:
     """Start a virtual board, print its port on the first line, and run until interrupted.
 
     It is the real MicroPython running the very files of device/ or, with --firmware, C firmware that is built
-    around the model and run by QEMU. Words on standard input act on it: reset, unplug [SECONDS], plug, quit.
+    around the model and run by QEMU, or, with --board, MicroPython's firmware for that board, run by QEMU. Words on
+    standard input act on it: reset, unplug [SECONDS], plug, quit.
     """
     from offbeat.host.virtual import VirtualBoard, source_from
 
-    frames = source_from(source, machine=machine, faults=fault or (), rate=rate, seed=seed, loop=loop)
-    with VirtualBoard(model=model, source=frames, speed=speed, firmware=firmware) as board:
+    frames = source_from(source, machine=machine, faults=fault or (), rate=rate, seed=seed, loop=loop, sensor=sensor)
+    with VirtualBoard(model=model, source=frames, speed=speed, firmware=firmware, board=board) as running:
         if json:
-            print_json({"port": str(board.port), "flash": str(board.flash)})
+            print_json({"port": str(running.port), "flash": str(running.flash)})
         else:
-            print(board.port)
+            print(running.port)
             print(f"virtual board is running; Ctrl-C ends it. {_HELP}" if sys.stdin.isatty() else "running")
         sys.stdout.flush()
         try:
-            _obey(board)
-            board.wait()
+            _obey(running)
+            running.wait()
         except KeyboardInterrupt:
             return
 

@@ -8,7 +8,7 @@ from typing import Any
 from offbeat.train.errors import InputError
 from offbeat.train.modelfile import read_model
 
-from . import arduino, c, micropython, tflite, usermod, zephyr
+from . import arduino, c, microbit, micropython, tflite, usermod, zephyr
 from .target import Target, replace_export
 
 __all__ = ["TARGETS", "export"]
@@ -22,6 +22,7 @@ TARGETS: dict[str, Target] = {
     "micropython": Target(
         micropython.files, "the package and model.beat for a board; or one module", ("frozen", "minify", "mpy")
     ),
+    "microbit": Target(microbit.files, "one module for the BBC micro:bit v1, and a hex file to flash", ("firmware",)),
     "usermod": Target(usermod.files, "a user C module: the C runtime inside a MicroPython firmware"),
     "tflite": Target(tflite.files, "an autoencoder for TensorFlow Lite, through tinymlgen", ("recording",)),
 }

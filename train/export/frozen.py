@@ -24,8 +24,9 @@ __all__ = ["NAME", "compiled", "families_needed", "minified", "module_of"]
 
 NAME = "offbeat_model"
 
-_KEPT = ["Detector", "Ring", "model", "micropython", "const", "int", "ptr8", "ptr16", "ptr32"]
-"""Names that the minifier must leave: the interface, and what MicroPython's compiler knows by name."""
+_KEPT = ["Detector", "Ring", "model", "micropython", "const", "int", "ptr8", "ptr16", "ptr32", "range"]
+"""Names that the minifier must leave: the interface, and what MicroPython's compiler knows by name; a loop over a range
+of another name takes heap."""
 
 _TYPED = {
     "bytecode": 'def typed(section):\n    return array("h", bytes(section))\n',

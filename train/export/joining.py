@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-__all__ = ["Module", "flattened"]
+__all__ = ["Module", "flattened", "without_tuples"]
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,23 @@ def _take(alias: ast.alias, source: str, names: dict[str, str], flat: dict[tuple
         names[alias.asname or alias.name] = found
 
 
+_PAIR = re.compile(r"^(\s*[^=()]+, [^=()]+ = )\((.+)\)$")
+
+
+def without_tuples(text: str) -> str:
+    """Source in which `a, b = (c, d)` is `a, b = c, d`: MicroPython makes a tuple, and so takes heap, of the former."""
+    lines = []
+    for line in text.splitlines():
+        match = _PAIR.match(line)
+        if match:
+            plain = match[1] + match[2]
+            with suppress(SyntaxError):  # parentheses that do not belong together
+                if ast.dump(ast.parse(plain.strip())) == ast.dump(ast.parse(line.strip())):
+                    line = plain
+        lines.append(line)
+    return "\n".join(lines)
+
+
 def flattened(
     modules: Sequence[Module],
     tail: ast.Module,
@@ -229,4 +248,6 @@ def flattened(
     used = set(_used(node for node in kept if not isinstance(node, ast.Import | ast.ImportFrom)))
     needed = [line for line in lines if line.split()[-1] in used]
     rest = [node for node in kept if not isinstance(node, ast.Import | ast.ImportFrom)]
-    return "\n".join([*needed, "", "", *(ast.unparse(ast.fix_missing_locations(node)) for node in rest)])
+    return "\n".join(
+        [*needed, "", "", *(without_tuples(ast.unparse(ast.fix_missing_locations(node))) for node in rest)]
+    )

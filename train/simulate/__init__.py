@@ -15,7 +15,7 @@ from offbeat.train.recording_csv import write_csv_rows
 from .faults import FAULTS, Fault, applicable, parse_fault
 from .machines import MACHINES, Bearing, Machine
 from .sensors import SENSORS
-from .stream import CHANNELS, UNITS, SimulatedStream
+from .stream import SimulatedStream
 
 __all__ = [
     "FAULTS",
@@ -46,9 +46,16 @@ def simulate(
     stream = SimulatedStream(machine, rate, faults, seed, sensor)
     count = _frames(seconds, rate)
     return Recording(
-        Path(machine), stream.read(count), stream.labels(0, count), CHANNELS, stream.rate, stream.scales, UNITS, sensor,
+        Path(machine),
+        stream.read(count),
+        stream.labels(0, count),
+        stream.channels,
+        stream.rate,
+        stream.scales,
+        stream.units,
+        sensor,
         limits=stream.limits,
-    )  # fmt: skip
+    )
 
 
 def _frames(seconds: float, rate: float) -> int:
@@ -70,10 +77,10 @@ def write_csv(
         Path(path),
         np.zeros((0, 4), np.int16),
         np.zeros(0, "U1"),
-        CHANNELS,
+        stream.channels,
         stream.rate,
         stream.scales,
-        UNITS,
+        stream.units,
         stream.sensor,
         limits=stream.limits,
     )

@@ -11,7 +11,8 @@ __all__ = ["SENSORS", "THERMOMETER", "Sensor", "Thermometer"]
 class Sensor:
     """A 3-axis accelerometer at +-2 g.
 
-    scale: g per count; limit: largest count; noise_density: g per square root of Hz.
+    scale: g per count; limit: largest count; noise_density: g per square root of Hz; step: g that it can tell apart,
+    where its driver gives finer counts; thermometer: whether one stands beside it.
     """
 
     name: str
@@ -19,6 +20,8 @@ class Sensor:
     limit: int
     noise_density: float
     source: str
+    step: float = 0.0
+    thermometer: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ SENSORS: dict[str, Sensor] = {
         Sensor("MPU-6050", 1 / 16384, 32767, 400e-6, "InvenSense PS-MPU-6000A-00 rev 3.4: 16384 LSB/g, 400 ug/rtHz"),
         Sensor("MSA301", 1 / 4096, 8191, 300e-6, "MEMSensing MSA301 v1.0: 14 bits, 4096 LSB/g; no noise stated, "
                "300 ug/rtHz is assumed"),
+        Sensor("MMA8653", 0.001, 2000, 300e-6, "NXP MMA8653FC rev 2: 10 bits, 3.9 mg/LSB; the BBC micro:bit gives mg; "
+               "300 ug/rtHz is assumed", step=1 / 256, thermometer=False),
     )
 }  # fmt: skip
 """Accelerometers by name."""

@@ -63,13 +63,10 @@ class _Resonator:
 class SimulatedStream:
     """An endless recording of a machine; read(count) goes on where the last read stopped.
 
-    rate: Hz; scales: unit per count of the channels x, y, z and temperature; limits: lowest and highest count of each.
-    Raises InputError for a machine,
-    sensor, rate or fault that does not exist or does not fit.
+    rate: Hz; channels: x, y, z and, unless the sensor has no thermometer beside it, temperature; scales: unit per
+    count of each; limits: lowest and highest count of each. Raises InputError for a machine, sensor, rate or fault that
+    does not exist or does not fit.
     """
-
-    channels = CHANNELS
-    units = UNITS
 
     def __init__(
         self,
@@ -96,11 +93,14 @@ class SimulatedStream:
         self.seed = seed
         self.accelerometer = SENSORS[sensor]
         self.sensor = sensor
-        self.scales = (self.accelerometer.scale,) * 3 + (THERMOMETER.scale,)
-        self.limits = ((-self.accelerometer.limit - 1, self.accelerometer.limit),) * 3 + (LIMITS,)
+        count = 4 if self.accelerometer.thermometer else 3
+        self.channels, self.units = CHANNELS[:count], UNITS[:count]
+        self.scales = (*(self.accelerometer.scale,) * 3, THERMOMETER.scale)[:count]
+        bounds = (-self.accelerometer.limit - 1, self.accelerometer.limit)
+        self.limits = (*(bounds,) * 3, LIMITS)[:count]
         self.position = 0
         self._made = 0
-        self._held = np.zeros((0, 4), dtype=np.int16)
+        self._held = np.zeros((0, count), dtype=np.int16)
         self._generator = np.random.default_rng(seed)
         self._prepare()
 
@@ -122,7 +122,7 @@ class SimulatedStream:
         self._stuck: float | None = None
 
     def read(self, count: int) -> NDArray[np.int16]:
-        """The next ``count`` frames, int16 [count, 4]."""
+        """The next ``count`` frames, int16 [count, C]."""
         parts = [self._held]
         have = len(self._held)
         while have < count:
@@ -274,6 +274,8 @@ class SimulatedStream:
             values[on, 0] = self._stuck or 0.0
         if "dropout" in sizes:
             values[dropped & (sizes["dropout"] > 0)] = 0.0
+        if sensor.step:
+            values = sensor.step * np.round(values / sensor.step)
         counts = np.clip(np.round(values / sensor.scale), -sensor.limit - 1, sensor.limit)
         degrees = np.clip(np.round(temperature / THERMOMETER.scale), -32768, 32767)
-        return np.column_stack([counts, degrees]).astype(np.int16)
+        return np.column_stack([counts, degrees])[:, : len(self.channels)].astype(np.int16)

@@ -79,6 +79,37 @@ def check(case: Case, module: Path) -> None:
     assert alarms == [[int(s), bool(a)] for s, a in zip(verdicts.scores, verdicts.alarm, strict=True)]
 
 
+HEAP = """
+import gc
+from array import array
+from offbeat_model import Detector, Ring, model
+detector = Detector(model)
+ring = Ring(model.channels, model.window, model.hop)
+frame = array("h", [7, -9, 1000])
+def go(windows):
+    while windows:
+        frame[0] = frame[0] * 31 & 1023
+        if ring.push(frame):
+            detector.window(ring)
+            windows -= 1
+go(5)
+gc.collect()
+gc.disable()
+before = gc.mem_alloc()
+go(20)
+print(gc.mem_alloc() - before)
+"""
+
+
+@pytest.mark.parametrize("minify", [False, True])
+def test_a_window_takes_no_heap(minify: bool, tmp_path: Path) -> None:
+    place = made(make_case("gaussian", 32, 3, seed=1), tmp_path, minify=minify)
+    (place / "heap.py").write_text(HEAP)
+    command = [micropython(), str(place / "heap.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=place)
+    assert done.stdout.strip() == "0", done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_as_source(family: str, tmp_path: Path) -> None:
     for seed, window in ((11, 64), (12, 21)):

@@ -1,0 +1,1 @@
+"""Heap of each profile, and viper beside bytecode: docs/small-boards.md, by `make bench-small`."""
