@@ -52,7 +52,7 @@ class PromptError(BoardError):
         return self.error.startswith("OSError") and ("ENOSPC" in self.error or self.error.split()[-1] == "28")
 
 
-class _Transport(SerialTransport):  # type: ignore[misc]
+class _Transport(SerialTransport):
     """mpremote's, which looks at its overall time only when the board is silent: one that goes on talking, because it
     missed the Ctrl-C, would be listened to for ever."""
 
