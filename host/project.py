@@ -130,7 +130,9 @@ def _whole(key: str, low: int, high: int) -> Callable[[object], object]:
 
 def _pin(value: object) -> object:
     if not is_pin(value):
-        raise InputError(f'[run] alarm_pin is {value!r}; it has to be the number of a pin, or a name such as "B8"')
+        raise InputError(
+            f'[run] a pin (alarm_pin, button) is {value!r}; it has to be the number of a pin, or a name such as "B8"'
+        )
     return value
 
 
@@ -148,6 +150,7 @@ RUN_KEYWORDS: Final[Mapping[str, Callable[[object], object]]] = {
     "heartbeat": _whole("heartbeat", 1, 86400),
     "evidence": _whole("evidence", 0, 16),
     "alarm_pin": _pin,
+    "button": _pin,
     "alarm_level": _whole("alarm_level", 0, 1),
     "watchdog": _whole("watchdog", 1000, 600000),
     "patience": _whole("patience", 1, 86400),

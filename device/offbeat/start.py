@@ -37,11 +37,16 @@ def start(place):
 
 
 def _keywords(options):
-    """Keywords of app.run; a pin that has a name becomes a machine.Pin, a number is one already."""
+    """Keywords of app.run; an alarm pin that has a name becomes a machine.Pin, a button to ground a function."""
     if sys.platform != "linux" and isinstance(options.get("alarm_pin"), str):
         from machine import Pin  # type: ignore[attr-defined]
 
         options["alarm_pin"] = Pin(options["alarm_pin"], Pin.OUT)
+    if sys.platform != "linux" and options.get("button") is not None:
+        from machine import Pin  # type: ignore[attr-defined]
+
+        button = Pin(options["button"], Pin.IN, Pin.PULL_UP)
+        options["button"] = lambda: not button()
     return options
 
 

@@ -52,6 +52,27 @@ class PromptError(BoardError):
         return self.error.startswith("OSError") and ("ENOSPC" in self.error or self.error.split()[-1] == "28")
 
 
+class _Transport(SerialTransport):
+    """mpremote's, which looks at its overall time only when the board is silent: one that goes on talking, because it
+    missed the Ctrl-C, would be listened to for ever."""
+
+    def read_until(
+        self, min_num_bytes: int, ending: bytes, timeout: float | None = 10, data_consumer: Any = None,
+        timeout_overall: float | None = None,
+    ) -> bytes:  # fmt: skip
+        """What comes up to `ending`, or until the time is over."""
+        if timeout_overall is None:
+            return bytes(super().read_until(min_num_bytes, ending, timeout, data_consumer))
+        data = b""
+        deadline = time.monotonic() + timeout_overall
+        while not data.endswith(ending) and time.monotonic() < deadline:
+            if self.serial.in_waiting:
+                data = (data + self.serial.read(1))[-1000:]
+            else:
+                time.sleep(0.005)
+        return data
+
+
 class Prompt:
     """A board at its raw prompt, stopped; `Prompt.open` makes one. A context manager: at its end, the board restarts.
 
@@ -71,7 +92,7 @@ class Prompt:
         """
         open_port(port, _BAUDRATE, _PATIENCE).close()  # says why a port cannot be opened; the transport does not
         try:
-            transport = SerialTransport(port, baudrate=_BAUDRATE, timeout=_PATIENCE)
+            transport = _Transport(port, baudrate=_BAUDRATE, timeout=_PATIENCE)
         except (TransportError, OSError) as error:
             raise BoardError(f"{port}: cannot be opened ({error}); unplug the board and plug it in again") from None
         transport.serial.write_timeout = _PATIENCE
@@ -125,7 +146,8 @@ class Prompt:
     def _wait_for_silence(self) -> None:
         line = self._transport.serial
         quiet_since = time.monotonic()
-        while time.monotonic() < quiet_since + _SILENCE:
+        deadline = quiet_since + _PATIENCE
+        while time.monotonic() < min(quiet_since + _SILENCE, deadline):
             if line.in_waiting:
                 line.read(line.in_waiting)
                 quiet_since = time.monotonic()
