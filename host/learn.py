@@ -130,6 +130,11 @@ def _ask(board: Board, **fields: int | str) -> Line:
                 f"{board.port}: the board cannot learn: C firmware does not, nor does older offbeat; "
                 "record and train instead"
             ) from None
+        if error.why == "flash":
+            raise BoardError(
+                f"{board.port}: the board cannot keep a model: main.py names no file for it, or its MicroPython has "
+                "no SHA-256; record and train instead"
+            ) from None
         if error.why in ("short", "length", "features"):
             raise BoardError(
                 f"{board.port}: the board refuses to learn so ({error.why}); "

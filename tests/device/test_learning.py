@@ -543,6 +543,10 @@ def test_wrong_requests_are_refused(worker: Worker, tmp_path: Path, fields: dict
     assert board.state()["mode"] == "idle"
 
 
+def test_a_board_with_nowhere_to_put_a_model_says_so_at_once(worker: Worker) -> None:
+    assert begin(AppWorker(worker, b"", channels=2, rate_millihertz=RATE)) == [("NAK", {"re": "5", "why": "flash"})]
+
+
 def test_the_heap_does_not_move_while_it_learns(worker: Worker) -> None:
     about = {"channels": 2, "seconds": 200, "features": "all"}
     for windows, grown in json.loads(worker.ask("soak_learning", json.dumps(about).encode())):

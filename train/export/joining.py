@@ -55,7 +55,7 @@ class _Branches(ast.NodeTransformer):
         if isinstance(test, ast.Name) and test.id == "VIPER":
             return self.viper
         text = ast.unparse(test)
-        if text.startswith("native.has(") or (text == "len(self._baseline)" and not self.baseline):
+        if text.startswith("native.has(") or (text == "len(self.baseline)" and not self.baseline):
             return False
         if isinstance(test, ast.Compare) and isinstance(test.comparators[0], ast.Name):
             name, operator = test.comparators[0].id, test.ops[0]
