@@ -1,0 +1,2 @@
+"""New models for boards in the field: keys, signatures, what is sent, and how it comes into service.
+docs/updates.md."""
