@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "new", "provision", "show", "sign"]
 
 HELP = "Keys that sign models: make them, give them to boards, sign for a fleet."
-EXAMPLE = "offbeat keys new line3 && offbeat keys provision line3 --port /dev/ttyACM0 --class pumps"
+EXAMPLE = "offbeat keys new line3"
 
 Name = Annotated[
     str, typer.Argument(help="Name in ~/.config/offbeat/keys ($OFFBEAT_KEYS), or a path.", show_default=False)

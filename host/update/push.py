@@ -19,16 +19,17 @@ from .board_side import About, Declined, Status, about, ask, block_digests, piec
 from .compatibility import check_compatible, windows_for
 from .delta import Part, Wire, delta, whole
 from .keys import Key
-from .refusals import end_in_words
-from .signing import Candidate, make_manifest, read_candidate
+from .refusals import end_in_words, refusal_in_words
+from .signing import Candidate, check_signature, make_manifest, read_candidate, sign_model
 
 __all__ = ["PushPlan", "PushReport", "push", "revert"]
 
 _DIGEST_BLOCK: Final = 64
 _POLL: Final = 0.5  # s
 _GIVE_UP_AFTER: Final = 60.0  # s that a port may be away
-_MOST_TRIES: Final = 100  # beginnings of a transfer
-_NO_SCORES: Final[dict[str, int]] = {}
+_MOST_TRIES: Final = 200  # beginnings of a transfer
+_STUCK: Final = 60.0  # s
+_STEPS: Final = 400  # of checking, about
 Progress = Callable[[str, float], None]
 
 
@@ -144,7 +145,7 @@ class _Push:
         manifest = self._manifest(found)
         self.report.version = manifest.version
         status = self._send(manifest)
-        if self.plan.detach and status.state == "test":
+        if self.plan.detach and status.state != "idle":
             return self._ended("detached")
         return self._see_through(status)
 
@@ -153,66 +154,70 @@ class _Push:
     def _manifest(self, found: About) -> Manifest:
         """The signature beside the model where there is one, else a new one. Raises InputError."""
         own, key, port = self.candidate.manifest, self.key, self.board.port
-        if found.algorithm == layout.UNSIGNED and key is None:
-            return make_manifest(self.candidate, None, self._next(found, own), found.device_class)
-        if key is not None and found.algorithm != key.algorithm:
-            have = layout.ALGORITHMS[found.algorithm] if found.algorithm < len(layout.ALGORITHMS) else "another kind"
-            raise InputError(
-                f"{port}: the board takes signatures of kind {have}, {key.path} makes "
-                f"{layout.ALGORITHMS[key.algorithm]}; "
-                "provision it with this key (`offbeat keys provision`), or name the one that it has"
-            )
-        if key is not None and found.algorithm == layout.ED25519 and found.key != key.public:
-            raise InputError(
-                f"{port}: the board was provisioned with another key than {key.path} (its public key is "
-                f"{found.key.hex()}); "
-                "sign with that one"
-            )
-        if own is not None and not self.plan.downgrade and own.algorithm == found.algorithm:
-            self._check_own(own, found)
+        if found.algorithm == layout.UNSIGNED:
+            # a version only counts then; one that was signed elsewhere keeps its own where that is newer
+            version = own.version if own is not None and own.version > found.version else found.version + 1
+            return make_manifest(self.candidate, None, version, found.device_class)
+        if key is not None:
+            self._check_key(key, found)
+        if own is not None and own.algorithm == found.algorithm and not self.plan.downgrade:
+            check_signature(own, found, port)
             return own
         if key is None:
             raise InputError(
-                f"{port}: the board takes signed models only; sign this one with `offbeat keys sign`, or name the "
-                "key, --key"
+                f"{port}: the board takes signed models only; sign this one with `offbeat keys sign`, "
+                "or name the key, --key"
             )
+        if key.algorithm == layout.ED25519 and not self.plan.downgrade:
+            return self._check_new(sign_model(self.candidate.path, key, found.device_class), found)
+        # by the file's time, so that the same model has the same version when a push is tried again
+        newest = time.time() if self.plan.downgrade else self.candidate.path.stat().st_mtime
         return make_manifest(
-            self.candidate, key, max(int(time.time()), found.version + 1), found.device_class, self.board.hello.unique,
-            self.plan.downgrade,
+            self.candidate, key, max(int(newest), found.version + self.plan.downgrade), found.device_class,
+            self.board.hello.unique, self.plan.downgrade,
         )  # fmt: skip
 
-    @staticmethod
-    def _next(found: About, own: Manifest | None) -> int:
-        """Without signatures a version only counts; one that was signed elsewhere keeps its own where that is newer."""
-        return own.version if own is not None and own.version > found.version else found.version + 1
+    def _check_new(self, manifest: Manifest, found: About) -> Manifest:
+        check_signature(manifest, found, self.board.port)
+        return manifest
 
-    def _check_own(self, own: Manifest, found: About) -> None:
+    def _check_key(self, key: Key, found: About) -> None:
         port = self.board.port
-        if own.device_class != found.device_class:
+        if found.algorithm != key.algorithm:
+            have = layout.ALGORITHMS[found.algorithm] if found.algorithm < len(layout.ALGORITHMS) else "another kind"
             raise InputError(
-                f"{port}: the model is signed for device class {own.device_class!r}, the board is of class "
-                f"{found.device_class!r}; sign it for that one, `offbeat keys sign --class`"
+                f"{port}: the board takes signatures of kind {have}, {key.path} makes "
+                f"{layout.ALGORITHMS[key.algorithm]}; name the key that the board was provisioned with"
             )
-        if own.version <= found.version:
+        if found.algorithm == layout.ED25519 and found.key != key.public:
             raise InputError(
-                f"{port}: the model is signed as version {own.version}, the board has had version {found.version}; "
-                "to go back "
-                "on purpose, push with --downgrade and --key, which signs it anew"
+                f"{port}: the board was provisioned with another key than {key.path} (its public key is "
+                f"{found.key.hex()}); sign with that one"
             )
 
     # --- sending ---
 
     def _send(self, manifest: Manifest) -> Status:
         """Until the board has checked it, and has it on trial. Raises Declined."""
-        for anew in (False, True):
+        anew = False
+        for _ in range(_MOST_TRIES):
+            self._transfer(manifest, anew)
             try:
-                self._transfer(manifest, anew)
-                return self._checked()
+                status = self._checked()
             except Declined as error:
                 # what an earlier try had left was damaged, or a block of the same CRC-32 was another one
                 if anew or error.why != "digest":
                     raise
-        raise AssertionError  # the loop returns or raises
+                anew = True
+                continue
+            if status is not None:
+                return status
+        raise self._too_often()
+
+    def _too_often(self) -> BoardError:
+        return BoardError(
+            f"{self.board.port}: interrupted {_MOST_TRIES} times; mend the connection, or the board's power, first"
+        )
 
     def _transfer(self, manifest: Manifest, anew: bool) -> None:
         before = self.board.bytes_in + self.board.bytes_out
@@ -239,9 +244,7 @@ class _Push:
             except Declined as error:
                 if error.why not in ("begin", "gap"):  # it has started anew meanwhile
                     raise
-        raise BoardError(
-            f"{self.board.port}: the transfer was interrupted {_MOST_TRIES} times; mend the connection first"
-        )
+        raise self._too_often()
 
     def _send_part(self, part: Part, status: Status) -> Status:
         length = len(part.data)
@@ -276,27 +279,26 @@ class _Push:
         spent = self.board.bytes_in + self.board.bytes_out - before
         return by_blocks if wire.cost(by_blocks) + spent < wire.cost(everything) else everything
 
-    def _checked(self) -> Status:
-        """Wait until the board has checked the model. Raises Declined with its reason."""
+    def _checked(self) -> Status | None:
+        """Wait until the board has checked the model; None where it has started anew meanwhile. Raises Declined."""
+        last, since = -1, time.monotonic()
         while True:
             status = self._poll()
             if status.state == "receiving":
-                raise Declined(
-                    f"{self.board.port}: the board started anew while it checked the model; push again", "begin"
-                )
-            if status.state == "idle":
-                raise Declined(*self._refused(status))
+                return None
+            if status.state == "idle" and status.model != self.candidate.model.identity:
+                if not status.why:
+                    return None
+                words = refusal_in_words(status.why)
+                raise Declined(f"{self.board.port}: the board refuses the model: {words}", status.why)
             if status.state != "checking":
                 return status
-            self.progress("checking signature and golden windows", min(status.done / 1000, 0.99))
+            if status.done != last:
+                last, since = status.done, time.monotonic()
+            elif time.monotonic() - since > _STUCK:
+                raise BoardError(f"{self.board.port}: the board has been checking for a minute, and gets no further")
+            self.progress("checking signature and golden windows", min(status.done / _STEPS, 0.99))
             time.sleep(_POLL / 5)
-
-    def _refused(self, status: Status) -> tuple[str, str]:
-        from .refusals import refusal_in_words
-
-        why = status.why or "reset"
-        words = refusal_in_words(why) if status.why else "it started anew while it checked the model; push again"
-        return f"{self.board.port}: the board refuses the model: {words}", why
 
     # --- test and probation ---
 

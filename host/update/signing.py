@@ -8,15 +8,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from offbeat.device import manifest as layout
 from offbeat.device.manifest import Manifest, ManifestError
-from offbeat.device.modelfile import Model
+from offbeat.device.modelfile import Model, ModelError, parse
 from offbeat.train.errors import InputError
-from offbeat.train.modelfile import read_model, write_atomically
+from offbeat.train.modelfile import write_atomically
 
+from .board_side import About
 from .keys import Key
 
-__all__ = ["Candidate", "make_manifest", "read_candidate", "sign_model"]
+__all__ = ["Candidate", "check_signature", "make_manifest", "read_candidate", "sign_model"]
 
 _CLASS_SIZE = layout.CLASS_SIZE
 
@@ -46,11 +50,15 @@ def read_candidate(model_dir: str | Path, signature: bool = True) -> Candidate:
     path = Path(model_dir)
     if path.is_dir():
         path = path / "model.beat"
-    model = read_model(path)
     try:
         data = path.read_bytes()
+        model = parse(data)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such model file; train one with `offbeat train`") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    except ModelError as error:
+        raise InputError(f"{path}: {error}; copy it again, or train it anew") from None
     manifest = _read_manifest(path, hashlib.sha256(data).digest()) if signature else None
     return Candidate(path, data, model, manifest)
 
@@ -105,6 +113,28 @@ def make_manifest(
             f"text of at most {_CLASS_SIZE} bytes"
         ) from None
     return Manifest(layout.seal(first, b"" if key is None else key.sign(layout.signed(first), unique)))
+
+
+def check_signature(manifest: Manifest, found: About, port: str) -> None:
+    """Raises InputError where a board would not take a manifest: wrong key, wrong class, not newer."""
+    if manifest.device_class != found.device_class:
+        raise InputError(
+            f"{port}: the model is signed for device class {manifest.device_class!r}, the board is of class "
+            f"{found.device_class!r}; sign it for that one, `offbeat keys sign --class`"
+        )
+    try:
+        Ed25519PublicKey.from_public_bytes(found.key).verify(manifest.signature, manifest.signed())
+    except (InvalidSignature, ValueError):
+        raise InputError(
+            f"{port}: the model is signed with another key than the board trusts (its public key is "
+            f"{found.key.hex()}); "
+            "sign it with that one, `offbeat keys sign`"
+        ) from None
+    if manifest.version <= found.version:
+        raise InputError(
+            f"{port}: the model is signed as version {manifest.version}, the board has had version {found.version}; "
+            "to go back on purpose, push with --downgrade and --key, which signs it anew"
+        )
 
 
 def sign_model(model_dir: str | Path, key: Key, device_class: str = "", version: int | None = None) -> Manifest:
