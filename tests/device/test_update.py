@@ -31,10 +31,8 @@ def signed_manifest(
     return layout.seal(first, key.sign(layout.signed(first)))
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models that fit the script's sensor, their signatures, and keys."""
-    directory = tmp_path_factory.mktemp("update")
+def write_models(directory: Path) -> None:
+    """Models that fit the script's sensor, their signatures, and keys, for update_cases.py."""
     key, second, wrong = (Ed25519PrivateKey.generate() for _ in range(3))
     models = fitted()
     for name, data in models.items():
@@ -55,6 +53,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "names.json": json.dumps({name: parse(data).identity for name, data in models.items()}).encode(),
     }.items():
         (directory / name).write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the models."""
+    directory = tmp_path_factory.mktemp("update")
+    write_models(directory)
     return directory
 
 

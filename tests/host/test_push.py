@@ -18,6 +18,8 @@ from offbeat.device.modelfile import parse
 from offbeat.host.board import Board
 from offbeat.host.cli import main
 from offbeat.host.errors import BoardError, Unplugged
+from offbeat.host.events import event_of
+from offbeat.host.lines import Line
 from offbeat.host.update import push as push_module
 from offbeat.host.update.keys import Key, create_key
 from offbeat.host.update.push import PushPlan, PushReport, push, revert
@@ -177,6 +179,21 @@ def test_the_cable_may_go_while_it_is_tried(old: Path, new: Path) -> None:
 
         confirmed(push(new, virtual.port, plan=SHORT, progress=pull))
         assert {"in the shadow", "on probation"} <= set(pulled)
+
+
+def test_a_monitor_tells_of_an_update() -> None:
+    def line(kind: str, **fields: str) -> Line:
+        return Line(kind, 1, fields, kind)
+
+    reverted = event_of(line("UPDATE", state="idle", model="00ff", why="alarms"))
+    assert reverted is not None and reverted.as_dict() == {
+        "event": "update",
+        "state": "idle",
+        "model": "00ff",
+        "why": "alarms",
+    }
+    assert reverted.text() == "model update: idle, model 00ff decides (alarms)"
+    assert event_of(line("SHADOW", n="1", s="2", a="0", us="3")) is None
 
 
 @needs_micropython
