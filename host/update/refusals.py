@@ -10,7 +10,8 @@ _REFUSALS: Final = {
     "updates": "it takes no models over the line; start it with models= of run(), on a board with a file system, or "
     "deploy "
     "this version of offbeat to it",
-    "unknown": "its software is older than `offbeat push`; deploy this version of offbeat to it",
+    "unknown": "its software is older than `offbeat push`, or C firmware, which takes none; deploy this version of "
+    "offbeat to it",
     "busy": "another model is on its way into service there; wait, or give that one up with `offbeat push --revert`",
     "class": "it belongs to another device class than the signature is for; sign the model for its class",
     "unsigned": "it takes signed models only; sign with the key that it was provisioned with, --key",

@@ -481,6 +481,30 @@ def what_rots_is_passed_over():
     assert rig.start() == NAMES["old"]
 
 
+def a_copy_of_the_ledger_that_rots_leaves_the_other(step=13):
+    """Whichever bit of the newer copy, or a sample: what the other one says counts, one change of state earlier."""
+    rig = Rig()
+    assert rig.offer(test=2, probation=2, auto=1) == "test"
+    rig.turn(4000)
+    assert rig.start() == NAMES["new"]
+    number = rig.app.slots.ledger.sequence & 1
+    paths = (f"/f/models/state{number}", f"/f/models/state{1 - number}")
+    copies = []
+    for path in paths:
+        with open(path, "rb") as file:
+            copies.append(file.read())
+    for bit in range(0, 8 * len(copies[0]), step):
+        damaged = bytearray(copies[0])
+        damaged[bit >> 3] ^= 1 << (bit & 7)
+        with open(paths[0], "wb") as file:
+            file.write(damaged)
+        assert rig.start() == NAMES["old"], bit
+        for path, whole in zip(paths, copies):
+            with open(path, "wb") as file:
+                file.write(whole)
+    assert rig.start() == NAMES["new"]
+
+
 # --- who may ---
 
 

@@ -5,8 +5,8 @@ PAIRS 1: of each state that a first cut leaves, every operation of the start aft
 more, is cut too; of the first cuts each EVERY-th, from REST on; MODELS: a directory with factory.beat, old.beat,
 new.beat. Prints one JSON object.
 
-A cut leaves the operation undone, or half done: the other half is what was there before, and on flash also noise.
-Sectors of a card are written half with what was there before in the rest.
+A cut leaves the operation undone, or half done: the other half is what was there before, and on flash also noise. A
+sector of a card is also torn after an eighth, within the ledger's record.
 """
 
 import hashlib
@@ -59,9 +59,22 @@ class Card:
 
 
 SYSTEMS = {
-    "littlefs": (lambda: Flash(24), ((0, None), (1, None), (1, NOISE))),
-    "fat": (lambda: Card(192), ((0, None), (1, None))),
+    "littlefs": (lambda: Flash(24), ((0, None), (4, None), (4, NOISE))),
+    "fat": (lambda: Card(192), ((0, None), (1, None), (4, None))),
 }
+"""For each a device, and the ways of a cut: eighths of the operation that were done, and what the rest became."""
+
+
+def cut_short(image, operation, eighths, noise):
+    """Do a part of an operation on an image."""
+    at, data = operation
+    if data is None:
+        carry_out(image, operation, eighths // 4, noise)
+        return
+    done = len(data) * eighths // 8
+    image[at : at + done] = data[:done]
+    if noise is not None:
+        image[at + done : at + len(data)] = noise[: len(data) - done]
 
 
 class Sweep:
@@ -155,7 +168,7 @@ class Sweep:
                 allowed = ("old", "new") if self.scenario == "update" and i >= marks[0] else ("old",)
                 for way in self.ways:
                     cut = bytearray(image)
-                    carry_out(cut, operations[i], *way)
+                    cut_short(cut, operations[i], *way)
                     self.check(cut, allowed, (i, way[0]), pairs)
             carry_out(image, operations[i])
 
@@ -177,7 +190,7 @@ class Sweep:
             for way in self.ways:
                 self.pairs += 1
                 second = bytearray(image)
-                carry_out(second, operations[i], *way)
+                cut_short(second, operations[i], *way)
                 try:
                     self.mounted(second, lambda: self.again(("old", "new")))
                 except Exception as error:
