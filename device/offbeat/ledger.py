@@ -17,6 +17,7 @@ NO_PHASE, TEST, PROBATION = 0, 1, 2
 
 ENDS = (
     "none", "confirmed", "reset", "host", "silence", "alarms", "heap", "timing", "lost", "error", "flash", "memory",
+    "superseded",
 )  # fmt: skip
 """How the last candidate ended; all but the first two reverted it."""
 

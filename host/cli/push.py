@@ -106,6 +106,6 @@ def _show(report: PushReport) -> None:
     if report.outcome == "reverted":
         say(f"The board has gone back to its old model: {report.why}", style="bold red")
     elif report.outcome == "detached":
-        say("The board goes on by itself; `offbeat push` of the same model tells later what came of it", style="bold")
+        say("The board goes on by itself; `offbeat monitor` shows what comes of it, or push again later", style="bold")
     else:
         say(f"Confirmed, in {report.seconds:.0f} s", style="bold green")

@@ -54,6 +54,7 @@ _ENDS: Final = {
     "error": "scoring with it failed",
     "flash": "the board's flash failed",
     "memory": "the board's memory did not hold it",
+    "superseded": "another model took its place on the board itself, as one that it has learned",
 }
 
 

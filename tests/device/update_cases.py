@@ -398,6 +398,20 @@ def a_host_that_is_gone_reverts():
     assert rig.app.update.state == updating.PROBATION
 
 
+def a_model_that_the_board_gives_itself_ends_the_trial():
+    for probation in (False, True):
+        rig = Rig()
+        assert rig.offer(test=5, probation=50) == "test"
+        if probation:
+            rig.turn(1000)
+            rig.done("probation")
+        rig.app.use(modelfile.parse(content("strict.beat")))
+        rig.turn(400)
+        assert rig.done()["state"] == "idle" and rig.app.model.identity == NAMES["strict"]
+        assert ENDS[rig.app.slots.ledger.end] == "superseded"
+        os.umount("/f")
+
+
 def lost_samples_revert():
     rig = Rig()
     assert rig.offer() == "test"
