@@ -1,4 +1,4 @@
-"""Everything that can cut, fail or flip while a model is updated, and what a delta saves: docs/updates.md, by `make update-sweep`."""
+"""What can cut, fail or flip while a model is updated, and what deltas save: docs/updates.md, by `make update-sweep`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A model on its way into service: it comes in pieces, is checked, runs in the shadow, then on probation.
-docs/updates.md.
 
-Sampling goes on all the while: what takes long is done a few milliseconds at a time, between frames.
+The states: docs/updates.md. Sampling goes on all the while: what takes long is done a few milliseconds at a time,
+between frames.
 """
 
 import gc

@@ -100,8 +100,7 @@ def _show(report: PushReport) -> None:
                 old = f"old {counts['old_alarms']} alarms, {counts['old_above']} windows above"
             say(
                 f"  {stage}: {counts['windows']} windows; new {counts['alarms']} alarms, {counts['above']} windows "
-                "above the "
-                f"threshold; {old}; slowest window {counts['worst']} us"
+                f"above the threshold; {old}; slowest window {counts['worst']} us"
             )
     if report.outcome == "reverted":
         say(f"The board has gone back to its old model: {report.why}", style="bold red")

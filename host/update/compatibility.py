@@ -50,8 +50,7 @@ def check_compatible(board: Board, model: Model, size: int, found: About) -> Non
     if size > found.room:
         raise InputError(
             f"{board.port}: the model has {size} bytes, the board's file system has room for {found.room}; remove "
-            "files from "
-            "it, or train a smaller model, --flash"
+            "files from it, or train a smaller model, --flash"
         )
 
 
@@ -65,8 +64,7 @@ def _check_software(board: Board, model: Model, found: About) -> None:
     if not found.family:
         raise InputError(
             f"{board.port}: the board has not got the code of family {FAMILIES.get(model.family, model.family)}; "
-            "deploy it "
-            "there first, or train another family"
+            "deploy it there first, or train another family"
         )
     newest = max(feature[0] for feature in model.features)
     if newest > found.features:

@@ -1,5 +1,7 @@
 """Brings a new model into service on one board: sent, checked, in the shadow, on probation, confirmed.
-docs/updates.md."""
+
+The states: ``docs/updates.md``.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,8 @@ class PushPlan:
 class PushReport:
     """What came of it. outcome: confirmed, reverted, detached or unchanged (the board runs it already); why: of a
     revert, in words; size: of the model file; sent: bytes of it that were sent, the others were copied on the board;
-    wire: characters both ways until all of it was there; beginnings: how often the transfer began or went on; scores:
-    see Status."""
+    wire: characters both ways until all of it was there; beginnings: how often the transfer began or went on; test,
+    probation: windows, and scores as of Status."""
 
     port: str
     model: str
@@ -104,8 +106,7 @@ def revert(port: str) -> str:
         if status_of(ask(board)).state == "idle":
             raise InputError(
                 f"{port}: no model is on trial there; one that was confirmed stays until another one is pushed, an "
-                "older one "
-                "with --downgrade"
+                "older one with --downgrade"
             )
         return status_of(ask(board, "revert")).model
 
@@ -165,8 +166,8 @@ class _Push:
             return own
         if key is None:
             raise InputError(
-                f"{port}: the board takes signed models only; sign this one with `offbeat keys sign`, "
-                "or name the key, --key"
+                f"{port}: the board takes signed models only; sign this one with `offbeat keys sign`, or name the "
+                "key, --key"
             )
         if key.algorithm == layout.ED25519 and not self.plan.downgrade:
             return self._check_new(sign_model(self.candidate.path, key, found.device_class), found)

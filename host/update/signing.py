@@ -127,8 +127,7 @@ def check_signature(manifest: Manifest, found: About, port: str) -> None:
     except (InvalidSignature, ValueError):
         raise InputError(
             f"{port}: the model is signed with another key than the board trusts (its public key is "
-            f"{found.key.hex()}); "
-            "sign it with that one, `offbeat keys sign`"
+            f"{found.key.hex()}); sign it with that one, `offbeat keys sign`"
         ) from None
     if manifest.version <= found.version:
         raise InputError(

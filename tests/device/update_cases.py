@@ -579,6 +579,17 @@ def a_key_is_handed_over_by_the_one_before():
     assert rig.check() == "test"
 
 
+def the_longest_answer_fits_a_line():
+    rig = Rig()
+    assert rig.provision(device_class="x" * 16)["kind"] == "ACK"
+    rig.app.slots.ledger.version = 0xFFFFFFFF
+    rig.app.slots.ledger.failed = 0x3FFFFFFF
+    rig.app.slots.ledger.end = ENDS.index("superseded")
+    rig.app.lines.sequence = 65533
+    answer = rig.done("about", family=1)
+    assert (answer["class"], answer["version"], answer["failed"]) == ("78" * 16, "4294967295", "1073741823")
+
+
 def a_board_has_a_secret_of_its_own():
     rig = Rig()
     assert rig.provision("secret", HMAC, "")["kind"] == "ACK"
