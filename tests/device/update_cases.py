@@ -14,8 +14,9 @@ from flash import BLOCK, Flash
 
 from offbeat import app as app_module
 from offbeat import commands, link, modelfile, trying, updating
-from offbeat.app import App, load, open_models
+from offbeat.app import App
 from offbeat.ledger import ENDS, PROBATION, TEST
+from offbeat.loading import load, open_models
 from offbeat.manifest import DOWNGRADE, ED25519, HMAC, UNSIGNED, Manifest, seal, signed, unsigned
 from offbeat.sha2 import hmac256, new256
 
@@ -91,8 +92,8 @@ class Rig:
         """As after a reset."""
         model, why = load("/f/model.beat")
         slots, model, why = open_models("/f/models", model, why)
-        self.app = App(self.source, model, self._write, "test", "0001", why)
-        self.app.slots, self.app.path = slots, "/f/model.beat"
+        self.app = App(self.source, model, self._write, "test", "0001", why, path="/f/model.beat")
+        self.app.slots = slots
         self.app.start()
         return model.identity if model else "none"
 
@@ -410,6 +411,63 @@ def a_model_that_the_board_gives_itself_ends_the_trial():
         assert rig.done()["state"] == "idle" and rig.app.model.identity == NAMES["strict"]
         assert ENDS[rig.app.slots.ledger.end] == "superseded"
         os.umount("/f")
+
+
+def a_model_that_was_learned_counts_until_the_next_one_is_pushed():
+    rig = Rig()
+    assert rig.offer(test=2, probation=2, auto=1) == "test"
+    rig.turn(4000)
+    with open("/f/model.beat", "wb") as file:
+        file.write(content("strict.beat"))
+    rig.app.end_learning("learned", modelfile.parse(content("strict.beat")))
+    assert rig.done("blocks", from_=0)["size"] == str(len(content("strict.beat")))
+    assert rig.start() == NAMES["strict"]
+    rig.app.end_learning("learned", modelfile.parse(content("strict.beat")))
+    assert rig.offer("large", test=2, probation=2, auto=1) == "test"
+    rig.turn(20000)
+    assert rig.start() == NAMES["large"], "without a start in between"
+
+
+def slow_adaptation_goes_on_with_the_old_model():
+    rig = Rig()
+
+    def adapt(on):
+        rig.take()
+        for byte in link.encode("ADAPT", 6, [("on", on)]):
+            rig.app.listener.feed(byte)
+        return next(fields for kind, fields in rig.take() if fields.get("re") == "6")
+
+    assert adapt("1")["on"] == "1"
+    adaptation = rig.app.adaptation
+    assert rig.offer(test=5, probation=50) == "test"
+    assert adapt("0")["why"] == "busy"
+    rig.turn(1000)
+    rig.done("probation")
+    assert rig.app.adaptation is None and rig.app.model.identity == NAMES["new"]
+    rig.turn(100)
+    rig.done("revert")
+    assert rig.app.adaptation is adaptation and rig.app.detector is adaptation.detector
+    rig.turn(100)
+    assert adapt("0")["on"] == "0" and rig.start() == NAMES["old"]
+
+
+def the_file_of_the_model_that_decides_is_handed_out():
+    rig = Rig()
+
+    def size():
+        rig.take()
+        for byte in link.encode("MODEL", 6, [("from", "0")]):
+            rig.app.listener.feed(byte)
+        return next(fields for kind, fields in rig.take() if fields.get("re") == "6")["size"]
+
+    assert rig.offer(test=5, probation=5) == "test"
+    assert size() == str(len(OLD))
+    rig.turn(1000)
+    rig.done("probation")
+    assert size() == str(len(NEW))
+    rig.turn(1000)
+    rig.done("confirm")
+    assert size() == str(len(NEW))
 
 
 def lost_samples_revert():
