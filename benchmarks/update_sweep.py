@@ -47,7 +47,7 @@ def cuts(place: Path) -> tuple[str, int]:
                 wrong += found["wrong"]
                 rows.append((
                     f"{system}, {scenario}", found["bytes"], found["operations"], found["states"], found["pairs"] or "",
-                    found["wrong"],
+                    found["refused"], found["wrong"],
                 ))  # fmt: skip
                 print(rows[-1], flush=True)
     header = (
@@ -56,6 +56,7 @@ def cuts(place: Path) -> tuple[str, int]:
         "flash operations",
         "states after one cut",
         "after a second one",
+        "update refused",
         "without a valid model",
     )
     return table(header, rows), wrong

@@ -215,8 +215,9 @@ class Update:
             self.slots.discard()
         except MemoryError:
             self._reject("memory")
-        except OSError:
-            self._reject("flash")
+        except OSError:  # what cannot be read is not to be gone on with
+            self._reject("digest")
+            self.slots.discard()
         except modelfile.ModelError:
             self._reject("model")
 
@@ -245,7 +246,10 @@ class Update:
         if gc.mem_free() < RESERVE:
             raise RejectedError("memory")
         yield
-        self.slots.test(model)
+        try:
+            self.slots.test(model)
+        except OSError:
+            raise RejectedError("flash")
         self.shadow = shadow
         self._active = None
         if app.detector is not None:

@@ -91,6 +91,7 @@ def test_a_power_cut_leaves_a_valid_model(system: str, scenario: str, tmp_path: 
     """At every operation of an update; all pairs of cuts: `make update-sweep`, docs/updates.md."""
     found = run("update_cuts.py", system, scenario, 0, 1, 0, models_for_cuts(tmp_path, 512))
     assert (found["wrong"], found["examples"]) == (0, [])
+    assert found["refused"] == 0
     assert found["states"] == 3 * found["operations"] > 50
     assert found["found"]["old"] > 0 and found["found"]["factory"] == 0
     assert (found["found"]["new"] > 0) == (scenario == "update")
