@@ -11,7 +11,7 @@ LINKS := $(VENV)/src/offbeat
 STUB_PORTS := unix rp2 esp32 stm32
 STUB_VERSIONS := >=1.24,<2
 
-.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-small bench-thresholds bench-learning picture journal-sweep clean
+.PHONY: help setup demo test lint types format generate models costs results bench-detection bench-speed bench-device bench-small bench-thresholds bench-learning picture journal-sweep update-sweep clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,6 +92,9 @@ bench-small: $(READY) ## docs/small-boards.md: heap of each profile, viper besid
 
 journal-sweep: $(READY) ## every power cut of 10,000 journal records on littlefs, into docs/journal.md; half an hour
 	$(BIN)/python -m benchmarks.journal_sweep
+
+update-sweep: $(READY) ## every power cut of an update, all pairs of cuts, every bit, deltas, into docs/updates.md; half an hour
+	$(BIN)/python -m benchmarks.update_sweep
 
 clean:           ## removes what the other targets made
 	rm -rf $(VENV) demo build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

@@ -31,6 +31,7 @@ _PATIENCE: Final = {
     "JOURNAL": 3.0,
     "LEARN": 5.0,
     "MODEL": 3.0,
+    "UPDATE": 5.0,
 }  # seconds until a repeat
 _HELLO_PERIOD: Final = 0.5  # seconds; a board that boots hears nothing for a while
 _CHUNK: Final = 65536

@@ -27,6 +27,7 @@ __all__ = [
     "NoVerdict",
     "Score",
     "Silence",
+    "Update",
     "event_of",
 ]
 
@@ -202,6 +203,20 @@ class Mode(Event):
 
 
 @dataclass(frozen=True)
+class Update(Event):
+    """A model on its way into service has come to another state. model: that decides; why: of a refusal or a revert."""
+
+    kind: ClassVar[str] = "update"
+    state: str
+    model: str
+    why: str
+
+    def text(self) -> str:
+        """One line for a person."""
+        return f"model update: {self.state}, model {self.model} decides" + (f" ({self.why})" if self.why else "")
+
+
+@dataclass(frozen=True)
 class Log(Event):
     """A plain line of the board, or a record that is not understood."""
 
@@ -292,7 +307,9 @@ def _known(line: Line) -> Event | None:
             return Learning(fields.get("stage", ""), line.integer("n"), line.integer("of"))
         case "MODE":
             return Mode(fields.get("mode", ""), fields.get("why", ""))
-        case "ACK" | "NAK" | "RESULT" | "FEATURES" | "RAW":
+        case "UPDATE":
+            return Update(fields.get("state", ""), fields.get("model", ""), fields.get("why", ""))
+        case "ACK" | "NAK" | "RESULT" | "FEATURES" | "RAW" | "SHADOW":
             return None
     return Log(line.text)
 

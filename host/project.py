@@ -111,12 +111,15 @@ def _sensor(table: Mapping[str, Any]) -> SensorChoice:
     return choice
 
 
-def _journal(value: object) -> object:
-    if value is False:
-        return None
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", value):
-        raise InputError(f"[run] journal is {value!r}; it has to be the name of a directory on the board, or false")
-    return value
+def _directory(key: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value is False:
+            return None
+        if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", value):
+            raise InputError(f"[run] {key} is {value!r}; it has to be the name of a directory on the board, or false")
+        return value
+
+    return check
 
 
 def _whole(key: str, low: int, high: int) -> Callable[[object], object]:
@@ -145,7 +148,8 @@ def _thermometer(value: object) -> object:
 
 
 RUN_KEYWORDS: Final[Mapping[str, Callable[[object], object]]] = {
-    "journal": _journal,
+    "journal": _directory("journal"),
+    "models": _directory("models"),
     "scores": _whole("scores", 0, 1000000),
     "heartbeat": _whole("heartbeat", 1, 86400),
     "evidence": _whole("evidence", 0, 16),

@@ -23,8 +23,8 @@ MICROPYTHONS_OWN = {
 # Modules of the board's package that run under CPython too, and so may be used there.
 SHARED = {
     "VERSION", "adaptation", "checksum", "commissioning", "detector", "examination", "families", "feature_sets",
-    "features", "fit", "kernels", "learning", "lines", "link", "micro", "modelfile", "modelwriter", "moments",
-    "moments_bytecode", "quality", "records", "sampling", "sensors", "tables", "threshold",
+    "features", "fit", "kernels", "learning", "lines", "link", "manifest", "micro", "modelfile", "modelwriter",
+    "moments", "moments_bytecode", "quality", "records", "sampling", "sensors", "tables", "threshold",
 }  # fmt: skip
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "joblib.load"}

@@ -5,6 +5,7 @@ import struct
 
 from .adaptation import Adaptation, adapted, can_adapt, restored
 from .link import quote
+from .loading import model_file
 from .records import DRIFT, DRIFT_HEAD, LONGEST, OVERHEAD
 from .store import recover, store
 
@@ -68,6 +69,8 @@ def adapt(app, begin, fields):
     Raises ValueError where a field is wrong, OSError where the flash refuses.
     """
     if "on" in fields:
+        if app.update is not None and app.update.state:
+            return "busy"
         if fields["on"] == "1":
             if app.detector is None:
                 return "model"
@@ -96,5 +99,7 @@ def adapt(app, begin, fields):
 
 def adapted_file(app):
     """The model file as the board runs it now: bytes. Raises OSError where the file is gone."""
-    with open(app.path, "rb") as file:
+    path, start = model_file(app)
+    with open(path, "rb") as file:
+        file.seek(start)
         return adapted(file.read(), app.adaptation.drift)

@@ -8,22 +8,19 @@ import sys
 import time
 from array import array
 
-from . import VERSION
 from .announcements import rate_text, say_health, say_hello
 from .commands import LINE, Listener
 from .detector import Detector
-from .examination import DoubtfulRing, Examination, forget, remembers
+from .examination import GAP, DoubtfulRing, Examination, forget, remembers
 from .fit import misfit, reason_names
 from .lines import LineWriter
 from .link import quote
-from .loading import load, load_adaptation
-from .quality import BUS, CLIPPED, FIT, JITTER, LOST, REASONS, SILENT
+from .loading import board_thermometer, load, load_adaptation, open_journal, open_models
+from .quality import BUS, CLIPPED, FIT, LOST, REASONS, SILENT
 from .sampling import Sampler
 from .sensors import BUS as BUS_FLAG
 from .sensors import COUNTER
-from .sensors import LATE as LATE_FLAG
 from .sensors import LOST as LOST_FLAG
-from .sensors import RESTARTED as RESTARTED_FLAG
 
 _JOURNAL_PERIOD = 1000  # ms
 _FRAMES_A_TURN = 64  # frames taken before the input is looked at again
@@ -56,6 +53,8 @@ class App:
         self.unjudged = 0
         self.reasons = array("i", [0] * len(REASONS))  # of the unjudged
         self.journal = journal
+        self.slots = None  # a slots.Slots where models may be pushed
+        self.update = None  # an updating.Update as soon as a host has asked for one
         self.thermometer = thermometer
         self.path = path
         self.learning = None
@@ -83,6 +82,8 @@ class App:
 
     def use(self, model, why="no_model"):
         """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
+        if self.update is not None:
+            self.update.revert("superseded")
         self._why_idle = misfit(model, self.source) if model else why
         self.model = model
         self.detector = self.ring = self.evidence = self.adaptation = None
@@ -96,6 +97,21 @@ class App:
             self._examination = Examination(model, self.source.limits)
             self._names = [quote(name).encode() for name in reason_names(model)]
             self.evidence = None if self._alarms_kept == 0 else _evidence(model, self._alarms_kept)
+
+    def exchange(self, model, detector, ring, adaptation=None):
+        """Score with another model from here on, with a detector and a ring that know the frames so far; None: idle."""
+        old = self.detector
+        self.listener.forget()
+        self.model, self.detector, self.ring, self.adaptation = model, detector, ring, adaptation
+        self._names = []
+        if detector is not None:
+            self._remembers = remembers(model)
+            self._examination = Examination(model, self.source.limits)
+            self._names = [quote(name).encode() for name in reason_names(model)]
+        if (old is None) != (detector is None):
+            self._mode(self.mode_name(), "update")
+        if detector is not None and detector.decision.alarm != (old is not None and old.decision.alarm):
+            self._alarm(detector, 1 if detector.decision.alarm else 0)
 
     def guard(self, watchdog):
         """Feed this outputs.Watchdog from now on."""
@@ -119,8 +135,11 @@ class App:
                 self._record_frame(self._recorder)
             elif self.learning is not None:
                 self.learning.take(self.sampler)
-            elif self.ring is not None:
-                self._take_frame(self.ring)
+            else:
+                if self.ring is not None:
+                    self._take_frame(self.ring)
+                if self.update is not None:
+                    self.update.take(self.sampler)
         now = time.ticks_ms()
         if self.journal is not None and time.ticks_diff(now, self._last_step) >= _JOURNAL_PERIOD:
             self._last_step = now
@@ -138,6 +157,8 @@ class App:
             self.health(-1)
         if self._recorder is not None and time.ticks_diff(now, self._deadline) >= 0:
             self.stop_recording("time")
+        if self.update is not None:
+            self.update.step()
         if self._watchdog is not None:
             self._watchdog.step(self.mode_name() != b"score")
         return taken
@@ -154,17 +175,11 @@ class App:
         flags = sampler.flags
         if self._since < COUNTER:
             self._since += 1
-        gap = flags & (LOST_FLAG | RESTARTED_FLAG)
-        if gap:
+        if flags & GAP:
             self._give_up(ring)
         if self.evidence is not None:
             self.evidence.take(sampler.frame)
-        complete = ring.push(sampler.frame)
-        if flags & BUS_FLAG and not gap:  # else it failed before this frame, with which all begins anew
-            ring.doubt(BUS)
-        if flags & LATE_FLAG:
-            ring.doubt(JITTER)
-        if complete:
+        if ring.take(sampler):
             self._window(self.detector, ring)
 
     def _give_up(self, ring):
@@ -194,7 +209,7 @@ class App:
         if reason != FIT:
             ring.advance()
             # a run of such windows is said like scores are: its first one, then one of so many
-            self._no_verdict(detector, reason, channel, reason != self._last_reason or self._is_said())
+            self._no_verdict(detector, reason, channel, reason != self._last_reason or self.is_said())
             self._last_reason = reason
             return
         self._last_reason = FIT
@@ -203,7 +218,7 @@ class App:
             self.adaptation.window()
         spent = time.ticks_diff(time.ticks_us(), start)
         alarm = 1 if detector.decision.alarm else 0
-        if changed or self._is_said():
+        if changed or self.is_said():
             lines = self.lines
             lines.begin(b"~SCORE ")
             lines.number(b" n=", self.windows)
@@ -215,9 +230,12 @@ class App:
             self.journal.minute.add(detector.score)
         if changed:
             self._alarm(detector, alarm)
+        if self.update is not None:
+            self.update.judged(changed, spent)
         self.windows = (self.windows + 1) & COUNTER
 
-    def _is_said(self):
+    def is_said(self):
+        """Whether the score of the present window is said."""
         return self._scores > 0 and self.windows % self._scores == 0
 
     def _no_verdict(self, detector, reason, channel, aloud):
@@ -333,6 +351,8 @@ class App:
         from .learn_session import begin  # only a board that learns needs its code
 
         self.stop_recording("learn")
+        if self.update is not None:
+            self.update.revert("superseded")
         try:
             begin(self, path, **options)
         except ValueError as error:
@@ -345,6 +365,8 @@ class App:
         self.learning = None
         if model is not None:
             self.use(model)
+            if self.slots is not None:
+                self.slots.supersede(model)
         self._begin_anew()
         self._mode(self.mode_name(), why)
 
@@ -356,6 +378,8 @@ class App:
             self.evidence.gap()
         if self.detector is not None:
             self.detector.reset()
+        if self.update is not None:
+            self.update.gap()
         gc.collect()
 
     def flush_recording(self):
@@ -389,40 +413,23 @@ def _evidence(model, alarms):
         return None
 
 
-def _open_journal(directory, unique, model):
-    """The journal, or None without one: not wanted, no file system, or no room for its code."""
-    try:
-        from .journal import open_journal
-
-        return open_journal(directory, unique, "%s %s" % (model.identity if model else "none", VERSION))
-    except (ImportError, MemoryError):
-        return None
-
-
-def _thermometer():
-    """The board's own thermometer, or None."""
-    try:
-        from .sensors.temperature import thermometer
-
-        return thermometer()
-    except (ImportError, OSError):
-        return None
-
-
 def make_app(
     source, path="model.beat", board="", unique="", journal="journal", scores=1, heartbeat=10, evidence=None,
     alarm_pin=None, alarm_level=1, watchdog=None, patience=None, thermometer=None, button=None,
+    models="models",
 ):  # fmt: skip
     """The App of a board, started; run() says what the arguments mean."""
     model, why = load(path)
-    kept = None if journal is None else _open_journal(journal, unique, model)
+    slots, model, why = open_models(models, model, why)
+    kept = None if journal is None else open_journal(journal, unique, model)
     pin = None
     if alarm_pin is not None:
         from .outputs import AlarmPin, open_pin
 
         pin = AlarmPin(open_pin(alarm_pin), alarm_level)
-    own = _thermometer() if thermometer is None else thermometer
+    own = board_thermometer() if thermometer is None else thermometer
     app = App(source, model, None, board, unique, why, kept, scores, heartbeat, evidence, pin, own or None, path)
+    app.slots = slots
     if button is not None:
         from .learn_session import Button
 
@@ -434,6 +441,16 @@ def make_app(
         app.guard(Watchdog(open_watchdog(watchdog), int(1000 * patience) if patience else patience_for(model)))
     app.start()
     return app
+
+
+def _turn(app):
+    """App.step(); a model on probation that fails there is given up, and the old one goes on."""
+    try:
+        return app.step()
+    except Exception:
+        if app.update is None or not app.update.crashed():
+            raise
+        return True
 
 
 def run(source, path="model.beat", board="", unique="", journal="journal", **options):
@@ -451,6 +468,7 @@ def run(source, path="model.beat", board="", unique="", journal="journal", **opt
         button       a function that says whether a button is down: held for three seconds, it makes the board learn its
                      model, docs/learning.md
         thermometer  a function that gives 1/100 degC, False for none; without it the board's own, where it has one
+        models       directory for models that are pushed, "models"; None to take none, docs/updates.md
 
     serve() is the same for asyncio.
     """
@@ -461,7 +479,7 @@ def run(source, path="model.beat", board="", unique="", journal="journal", **opt
     idle = False
     while True:
         heard = console.listen(1 if idle else 0)
-        idle = not app.step() and not heard
+        idle = not _turn(app) and not heard
 
 
 async def serve(source, path="model.beat", board="", unique="", journal="journal", **options):
@@ -474,5 +492,5 @@ async def serve(source, path="model.beat", board="", unique="", journal="journal
     console = Console(app.listener)
     while True:
         heard = console.listen(0)
-        idle = not app.step() and not heard
+        idle = not _turn(app) and not heard
         await asyncio.sleep(0.001 if idle else 0)

@@ -267,6 +267,19 @@ class Listener:
         lines.text(b" d=", b2a_base64(data).strip())
         lines.end()
 
+    def _update(self, sequence, fields):
+        try:
+            from .update_commands import carry_out  # only a board that takes models needs its code
+        except ImportError:
+            self._refuse(sequence, "updates")
+            return
+        try:
+            why = carry_out(self._app, lambda: self._answer(b"~ACK ", sequence), fields)
+        except OSError:
+            why = "flash"
+        if why:
+            self._refuse(sequence, why)
+
     def _self_test(self, sequence, fields):
         app = self._app
         if app.detector is None:
@@ -294,6 +307,7 @@ _COMMANDS = {
     "MODEL": Listener._model,
     "ADAPT": Listener._adapt,
     "EVIDENCE": Listener._evidence,
+    "UPDATE": Listener._update,
 }
 
 

@@ -8,12 +8,19 @@ from array import array
 from . import families
 from .detector import Ring
 from .kernels import VIPER
-from .quality import CLIPPED, FIT, LIMITS, REASONS, STUCK, clipped, must_move_in
+from .quality import BUS, CLIPPED, FIT, JITTER, LIMITS, REASONS, STUCK, clipped, must_move_in
+from .sensors import BUS as BUS_FLAG
+from .sensors import LATE as LATE_FLAG
+from .sensors import LOST as LOST_FLAG
+from .sensors import RESTARTED as RESTARTED_FLAG
 
 if VIPER:
     from .examination_viper import ends
 else:
     from .examination_bytecode import ends
+
+GAP = LOST_FLAG | RESTARTED_FLAG
+"""Flags of a frame that does not follow the one before it."""
 
 _MOVES = 1 << 15
 
@@ -25,6 +32,17 @@ class DoubtfulRing(Ring):
     def __init__(self, channels, window, hop):
         Ring.__init__(self, channels, window, hop)
         self._doubts = array("i", [0] * len(REASONS))  # for each reason, frames up to the last one doubted for it
+
+    def take(self, sampler):
+        """Push the frame that a sampling.Sampler has taken, doubted for what its flags say; True when a window is
+        complete. Behind a gap call restart() first."""
+        complete = self.push(sampler.frame)
+        flags = sampler.flags
+        if flags & BUS_FLAG and not flags & GAP:  # else it failed before this frame, with which all begins anew
+            self.doubt(BUS)
+        if flags & LATE_FLAG:
+            self.doubt(JITTER)
+        return complete
 
     def doubt(self, reason):
         """Doubt the frame that was pushed last. reason: a place of quality.REASONS."""

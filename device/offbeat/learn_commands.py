@@ -3,6 +3,7 @@
 from binascii import b2a_base64
 
 from .link import unquote
+from .loading import model_file
 from .modelfile import sha256
 
 _PART = 120  # bytes of a file in a line: 160 characters of base64
@@ -57,9 +58,10 @@ class ModelFile:
         if fields.get("adapted") == "1" and app.adaptation is not None:
             size, part = self._of_adapted(app, offset)
         else:
-            with open(app.path, "rb") as file:
-                size = file.seek(0, 2)
-                file.seek(min(offset, size))
+            path, start = model_file(app)
+            with open(path, "rb") as file:
+                size = file.seek(0, 2) - start
+                file.seek(start + min(offset, size))
                 part = file.read(_PART)
         lines = begin()
         lines.number(b" size=", size)

@@ -1,8 +1,8 @@
-"""What a board finds on its flash at a start: its model, and what slow adaptation has followed."""
+"""What a board finds at a start: its model, what slow adaptation has followed, its journal, its thermometer."""
 
 import os
 
-from . import modelfile
+from . import VERSION, modelfile
 from .store import recover
 
 
@@ -24,6 +24,31 @@ def load(path):
         return None, str(error)
 
 
+def open_models(directory, model, why):
+    """Of the factory model and what was pushed since, the one that counts: (slots, model, why there is none).
+
+    slots is None where `directory` is None, on a board without a file system, or without room for their code.
+    """
+    if directory is None:
+        return None, model, why
+    try:
+        from .slots import open_slots
+
+        slots = open_slots(directory)
+        if slots is not None:
+            model, why = slots.choose(model, why)
+        return slots, model, why
+    except (ImportError, MemoryError):
+        return None, model, why
+
+
+def model_file(app):
+    """Where the file of the model that an App runs stands: path, and the place where it begins there."""
+    if app.slots is None:
+        return app.path, 0
+    return app.slots.running_file(app.path)
+
+
 def load_adaptation(path, model):
     """The model's slow adaptation, where it is on; None otherwise."""
     try:
@@ -33,3 +58,23 @@ def load_adaptation(path, model):
     from .adapt_commands import load  # only a board that adapts needs its code
 
     return load(path, model)
+
+
+def open_journal(directory, unique, model):
+    """The journal, or None without one: not wanted, no file system, or no room for its code."""
+    try:
+        from . import journal
+
+        return journal.open_journal(directory, unique, "%s %s" % (model.identity if model else "none", VERSION))
+    except (ImportError, MemoryError):
+        return None
+
+
+def board_thermometer():
+    """The board's own thermometer, or None."""
+    try:
+        from .sensors.temperature import thermometer
+
+        return thermometer()
+    except (ImportError, OSError):
+        return None

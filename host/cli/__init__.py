@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 
 import typer
 
@@ -33,11 +34,14 @@ COMMANDS = (
     "monitor",
     "journal",
     "evidence",
+    "push",
+    "keys",
     "ports",
     "doctor",
     "demo",
 )
-"""Modules of this package, in the order of the help page; each has `command`, a function."""
+"""Modules of this package, in the order of the help page; each has `command`, a function, or COMMANDS, several of
+them."""
 
 
 def _version(asked: bool) -> None:
@@ -73,9 +77,19 @@ def application() -> typer.Typer:
     app.callback()(_root)
     for name in COMMANDS:
         module = import_module(f"{__name__}.{name}")
+        if hasattr(module, "COMMANDS"):
+            _add_group(app, name, module)
+            continue
         register = app.command(name, epilog=f"Example: {module.EXAMPLE}", no_args_is_help=module.NEEDS_ARGUMENTS)
         register(_guarded(module.command))
     return app
+
+
+def _add_group(app: typer.Typer, name: str, module: ModuleType) -> None:
+    group = typer.Typer(no_args_is_help=True)
+    app.add_typer(group, name=name, help=module.HELP, epilog=f"Example: {module.EXAMPLE}")
+    for word, (command, example) in module.COMMANDS.items():
+        group.command(word, epilog=f"Example: {example}", no_args_is_help=True)(_guarded(command))
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:

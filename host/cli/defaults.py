@@ -28,10 +28,11 @@ USES: Final[dict[str, dict[str, str]]] = {
     "validate": {"model": "trained", "port": "port"},
     "monitor": {"port": "port"},
     "journal": {"port": "port"},
+    "push": {"model_dir": "trained", "port": "port"},
 }
 """By command: its parameter, and the value of ``defaults_of`` that it takes."""
 
-_ITS_OWN: Final = ("init", "doctor", "demo")  # the first writes the file; none of them needs it
+_ITS_OWN: Final = ("init", "keys", "doctor", "demo")  # the first writes the file; none of them needs it
 
 
 def defaults_of(project: Project) -> dict[str, Any]:

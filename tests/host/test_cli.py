@@ -12,7 +12,9 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -66,9 +68,18 @@ def model(normal: Path) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def module_of(command: str) -> ModuleType:
+    return import_module(f"offbeat.host.cli.{command}")
+
+
+def all_commands() -> list[str]:
+    """Commands, and those of groups as two words."""
+    return [f"{name} {word}".strip() for name in COMMANDS for word in getattr(module_of(name), "COMMANDS", [""])]
+
+
+@pytest.mark.parametrize("command", all_commands())
 def test_help_has_an_example(command: str) -> None:
-    found = run(command, "--help")
+    found = run(*command.split(), "--help")
     assert found.returncode == 0
     assert f"offbeat {command}" in found.stdout and "Example" in found.stdout
     assert "--json" in found.stdout
@@ -245,11 +256,11 @@ def test_doctor_and_ports() -> None:
 
 def test_examples_of_help_parse() -> None:
     """Each example names options that its command has."""
-    from importlib import import_module
-
-    for command in COMMANDS:
-        example = shlex.split(import_module(f"offbeat.host.cli.{command}").EXAMPLE)
-        shown = run(command, "--help").stdout
+    for command in all_commands():
+        module, _, word = command.partition(" ")
+        text = module_of(module).COMMANDS[word][1] if word else module_of(module).EXAMPLE
+        example = shlex.split(text)
+        shown = run(*command.split(), "--help").stdout
         for word in example:
             if word.startswith("--"):
                 assert word in shown, (command, word)

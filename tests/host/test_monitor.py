@@ -130,7 +130,7 @@ def start(
         board.close()
 
 
-def first(watched: Monitor, kind: type[Event], most: int = 5000) -> Event:
+def first(watched: Monitor, kind: type[Event], most: int = 20000) -> Event:
     """The next event of a kind."""
     for number, event in enumerate(watched):
         if isinstance(event, kind):

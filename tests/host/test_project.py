@@ -193,7 +193,7 @@ def test_the_documentations_file_is_read(tmp_path: Path) -> None:
     (block,) = text.split("```toml\n")[1:]
     project = read_project(written(tmp_path, block.split("```")[0]))
     assert project.sensor == SensorChoice("lis3dh", {"rate": 400, "range_g": 2}, "", {"sda": 4, "scl": 5})
-    assert project.run == {"journal": "journal"}
+    assert project.run == {"journal": "journal", "models": "models"}
 
 
 def test_the_documentations_drawing_is_what_is_drawn() -> None:

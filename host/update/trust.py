@@ -1,0 +1,39 @@
+"""Tells a board whose signatures count, and which class it is of."""
+
+from __future__ import annotations
+
+from offbeat.device import manifest as layout
+from offbeat.host.board import Board
+from offbeat.train.errors import InputError
+
+from .board_side import ask
+from .keys import Key
+
+__all__ = ["provision"]
+
+
+def provision(port: str, key: Key, device_class: str = "", before: Key | None = None) -> dict[str, str]:
+    """Give the board on a port a key and a class; returns id of the board and fingerprint of the key.
+
+    before: the key that it trusts so far, which hands over. Raises InputError where the class does not fit, the board
+    has no id to make a secret from, or it trusts another key; and as Board.open() does.
+    """
+    name = device_class.encode()
+    if len(name) > layout.CLASS_SIZE or b"\0" in name:
+        raise InputError(f"class {device_class!r} is longer than {layout.CLASS_SIZE} bytes; choose a shorter name")
+    with Board.open(port) as board:
+        unique = board.hello.unique
+        if key.algorithm == layout.HMAC and not unique:
+            raise InputError(
+                f"{port}: the board has no id, from which a secret of its own could be made; use an Ed25519 key"
+            )
+        given = key.for_board(unique)
+        fields: dict[str, int | str | bytes] = {"algorithm": key.algorithm, "key": given, "class": device_class}
+        if before is not None:
+            if before.algorithm != layout.ED25519:
+                raise InputError(
+                    f"{before.path}: only an Ed25519 key can hand over; change the board's files at its prompt"
+                )
+            fields["sig"] = before.sign(layout.trust_statement(key.algorithm, given, name))
+        ask(board, "trust", **fields)
+        return {"board": unique, "class": device_class, "fingerprint": key.fingerprint}
