@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[1]
 BOARD, BOARDS, TRAIN, HOST = (ROOT / name for name in ("device/offbeat", "device/boards", "train", "host"))
 PACKAGES = {BOARD: "offbeat.device", TRAIN: "offbeat.train", HOST: "offbeat.host"}
 LONGEST = 500
-LONGEST_KERNELS = 550  # one module, which every board loads as machine code at once
 
 # Modules that MicroPython's ports bring along; machine, esp32 and rp2 only on boards, never on the host.
 MICROPYTHONS_OWN = {
@@ -162,8 +161,7 @@ def test_what_is_public_in_train_has_a_docstring() -> None:
 def test_no_module_is_too_long() -> None:
     files = modules(TRAIN, HOST, ROOT / "device")
     lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
-    allowed = dict.fromkeys(("kernels_viper", "kernels_bytecode"), LONGEST_KERNELS)
-    too_long = {n: length for n, length in lengths.items() if length > allowed.get(Path(n).stem, LONGEST)}
+    too_long = {n: length for n, length in lengths.items() if length > LONGEST}
     assert too_long == {}
 
 

@@ -27,18 +27,24 @@ __all__ = ["WORK", "row"]
 WORK = "window, k-means 8 x 24"
 _WHO = "offbeat, MicroPython viper"
 _ARCHITECTURES = {"cortex-m0": "armv6m", "cortex-m3": "armv7m", "cortex-m4": "armv7m"}
+_ROOMS = ("kernels", "window", "spectrum", "families/kmeans")
 _DTYPES = {"h": np.int16, "H": np.uint16, "i": np.int32, "B": np.uint8, "b": np.int8}
 
 
 class _Counted:
-    """Stands for the module of viper functions in CPython: each call goes to the emulated core."""
+    """Stands for modules of viper functions in CPython: each call goes to the emulated core."""
 
-    def __init__(self, module: Any) -> None:
-        self._module = module
+    def __init__(self, *modules: Any) -> None:
+        self._modules = {name: module for module in modules for name in module.functions}
         self.kinds = Kinds()
+
+    @property
+    def functions(self) -> list[str]:
+        return list(self._modules)
 
     def function(self, name: str) -> Callable[..., int | None]:
         """One of the functions; arrays that it writes to get what it wrote."""
+        module = self._modules[name]
 
         def call(*arguments: Any) -> int | None:
             given, buffers = [], []
@@ -47,11 +53,11 @@ class _Counted:
                     given.append(argument)
                     continue
                 kind = argument.typecode if isinstance(argument, array) else argument.format
-                buffer = self._module.buffer(np.array(argument, dtype=_DTYPES[kind]))
+                buffer = module.buffer(np.array(argument, dtype=_DTYPES[kind]))
                 given.append(buffer)
                 buffers.append((argument, buffer, kind))
-            result = self._module.call(name, *given)
-            self.kinds.add(self._module.kinds)
+            result = module.call(name, *given)
+            self.kinds.add(module.kinds)
             for argument, buffer, kind in buffers:
                 if isinstance(argument, array):
                     argument[:] = array(kind, buffer.array().tolist())
@@ -69,9 +75,8 @@ def row(core: str) -> Row:
     from offbeat.device.families import kmeans
     from tests.parity.thumb import ThumbModule
 
-    module = ThumbModule(folder("device") / "kernels_viper.py", _ARCHITECTURES[core])
-    counted = _Counted(module)
-    replaced = [(owner, name) for owner in (features, kmeans) for name in module.functions if hasattr(owner, name)]
+    counted = _Counted(*(ThumbModule(folder("device") / f"{room}_viper.py", _ARCHITECTURES[core]) for room in _ROOMS))
+    replaced = [(owner, name) for owner in (features, kmeans) for name in counted.functions if hasattr(owner, name)]
     kept = [getattr(owner, name) for owner, name in replaced]
     model = parse(model_file(families()["k-means 8 x 24"]()))
     expected, counts = Pipeline(model).score(data().test), []

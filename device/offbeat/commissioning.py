@@ -242,7 +242,7 @@ class Commissioning:
             self._moments.add(features.values)
         else:
             features.standardize()
-            self._threshold.add(mahalanobis(self._weights, self._shifts, features.vector, features.count))
+            self._threshold.add(mahalanobis(self._weights, features.count, self._shifts, features.vector))
         self._good += 1
 
     def work(self):

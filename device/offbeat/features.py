@@ -17,6 +17,7 @@ from .kernels import (
     scan,
     square_root,
     standardize,
+    sum_of,
     transform,
     typed,
     weigh,
@@ -119,7 +120,7 @@ class Features:
 
     def standardize(self):
         """Standard scores of the features less their baseline, into `vector`."""
-        standardize(self.values, self.scales, self.vector, self.count)
+        standardize(self.scales, self.count, self.values, self.vector)
         if len(self.baseline):
             without_baseline(self.vector, self._slew, self.baseline, self.count)
 
@@ -136,7 +137,7 @@ class Features:
         """Normalise one channel of the window, + 32768 each; returns its peak to peak in 1/16 count."""
         state[_CHANNEL] = channel
         window = self.window
-        total = scan(state[_START], state[_CAPACITY], ring, state)
+        total = scan(ring, state[_START], samples, state)
         quotient = total // window
         rest = total - quotient * window
         mean = (quotient - 32768) * 16 + (16 * rest + window // 2) // window
@@ -153,7 +154,7 @@ class Features:
         above = ((highest << up) + half) >> down
         below = ((lowest << up) + half) >> down
         state[_PEAK] = above if above > -below else -below
-        normalise(state[_START], ring, samples, state)
+        normalise(samples, window, state)
         return highest - lowest
 
     def _correlation(self, ring, channel):
@@ -168,7 +169,7 @@ class Features:
         own_up = _doublings(own[_ENERGY])
         other_up = _doublings(other[_ENERGY])
         roots = square_root(_shifted(own[_ENERGY], 2 * own_up)) * square_root(_shifted(other[_ENERGY], 2 * other_up))
-        product = correlate(self._samples, self._other_samples, self.window)
+        product = correlate(self._samples, 0, self._other_samples, self.window)
         size = _shifted(product if product >= 0 else -product, own_up + other_up)
         value = size // (roots >> 12)
         if value > 4096:
@@ -179,7 +180,7 @@ class Features:
         samples, sine, window = self._samples, self.sine, self.window
         quarter = window >> 2
         weigh(window, quarter, samples, sine)
-        reorder(samples, window >> 1)
+        reorder(window >> 1, 0, samples)
         transform(window, quarter, samples, sine)
         power(window, quarter, samples, sine)
 
@@ -187,12 +188,13 @@ class Features:
         """Mean of the last samples less that of as many before, in 1/16 count."""
         other = self._other_state
         capacity = self._state[_CAPACITY]
+        other[_CAPACITY] = capacity
         other[_CHANNEL] = channel
         other[_WINDOW] = count
         difference = 0
         for before in range(2):
             at = self._state[_START] + self.window - (1 + before) * count
-            total = scan(at - capacity if at >= capacity else at, capacity, ring, other)
+            total = sum_of(ring, at - capacity if at >= capacity else at, other)
             difference = difference - total if before else total
         size = difference if difference >= 0 else -difference
         size = (16 * size + count // 2) // count
@@ -201,7 +203,7 @@ class Features:
     def _band(self, first, bins):
         if self._silent:
             return _FLOOR
-        total = band(self._samples, first, bins)
+        total = band(self._samples, 0, first, bins)
         return log2_q10(total, tables.LOG2) - 2048 * self._exponent - 13312
 
     def _feature(self, ring, kind):
@@ -209,7 +211,7 @@ class Features:
         if kind == 0:
             return self._mean
         if kind == 6:
-            return crossings(ring, state)
+            return crossings(ring, state[_START], state)
         if kind == 5:
             total = state[_DIFFERENCES]
             if total == 0:

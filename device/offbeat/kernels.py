@@ -3,17 +3,15 @@
 from array import array
 
 try:
-    from .kernels_viper import (
-        band, centroid_distance, correlate, crc32_of_line, crossings, log2_q10, mahalanobis, normalise, power, reorder,
-        scan, square_root, standardize, transform, weigh, whitened_back, without_baseline,
-    )  # fmt: skip
+    from .kernels_viper import crc32_of_line, log2_q10, mahalanobis, standardize, whitened_back, without_baseline
+    from .spectrum_viper import band, power, reorder, transform, weigh
+    from .window_viper import correlate, crossings, normalise, scan, square_root, sum_of
 
     VIPER = True
 except (SyntaxError, ValueError, ImportError):  # no emitter, or an .mpy of another architecture
-    from .kernels_bytecode import (
-        band, centroid_distance, correlate, crc32_of_line, crossings, log2_q10, mahalanobis, normalise, power, reorder,
-        scan, square_root, standardize, transform, weigh, whitened_back, without_baseline,
-    )  # fmt: skip
+    from .kernels_bytecode import crc32_of_line, log2_q10, mahalanobis, standardize, whitened_back, without_baseline
+    from .spectrum_bytecode import band, power, reorder, transform, weigh
+    from .window_bytecode import correlate, crossings, normalise, scan, square_root, sum_of
 
     VIPER = False
 

@@ -4,360 +4,6 @@ Made from kernels_viper.py by `make generate`; a test holds the two together. Do
 """
 
 
-def scan(at, x, ring, state):
-    """Sum of one channel's samples + 32768 each; leaves highest, lowest (as +32768) and sum of differences.
-
-    at: first frame; x: frames in the ring; ring: int16 frames; state: 2 channels, 3 channel, 4 window;
-    out: 5 highest, 6 lowest, 7 sum of absolute differences.
-    """
-    channels = state[2]
-    stop = x * channels
-    left = (at + state[4]) * channels
-    at = at * channels + state[3]
-    x = (ring[at] & 0xFFFF) ^ 0x8000
-    first = x
-    previous = x
-    highest = x
-    lowest = x
-    total = 0
-    rises = 0
-    while left > 0:
-        if stop > left:
-            stop = left
-        while at < stop:
-            x = (ring[at] & 0xFFFF) ^ 0x8000
-            total = x + total
-            if x > previous:
-                rises = x - previous + rises
-                if x > highest:
-                    highest = x
-            elif x < lowest:
-                lowest = x
-            previous = x
-            at += channels
-        left -= stop
-        at = state[3]
-    state[5] = highest
-    state[6] = lowest
-    state[7] = rises + rises + first - previous
-    return total
-
-
-def crossings(ring, state):
-    """How often one channel crosses its mean. state: 0 to 4 as in scan, 8 mean + 524288 (1/16 count)."""
-    channels = state[2]
-    at = state[0] * channels + state[3]
-    end = state[1] * channels
-    left = state[4]
-    mean = state[8]
-    found = 0
-    was_below = 0
-    if ((ring[at] & 0xFFFF) ^ 0x8000) << 4 < mean:
-        was_below = 1
-    while left > 0:
-        below = 0
-        if ((ring[at] & 0xFFFF) ^ 0x8000) << 4 < mean:
-            below = 1
-        found += below ^ was_below
-        was_below = below
-        at += channels
-        if at >= end:
-            at -= end
-        left -= 1
-    return found
-
-
-def normalise(x, ring, samples, state):
-    """Centre one channel, scale it to 13 bits and sum its powers; samples: normalised, + 32768 each.
-
-    x: first frame; state: 1 frames in the ring, 2, 3, 4 and 6 as in scan, 8 mean + 524288 (1/16 count), 9 shift to
-    the left, 10 shift to the right, 11 shift of the fourth power; out: 12 energy / 2**7, 13 fourth power.
-    """
-    down = state[10]
-    lowest = state[6]
-    scale = 16 << state[9]
-    offset = ((((lowest << 4) - state[8]) << state[9]) + ((1 << down) >> 1)) + (32768 << down)
-    lowest -= 32768
-    shift = state[11]
-    part = (64 << shift) + 64
-    channels = state[2]
-    at = x * channels + state[3]
-    stop = state[1] * channels
-    left = (x + state[4]) * channels
-    energy = 0 - state[4] * (part >> 7)
-    fourth = 0
-    i = 0
-    while left > 0:
-        if stop > left:
-            stop = left
-        while at < stop:
-            x = (((ring[at] - lowest) & 0xFFFF) * scale + offset) >> down
-            samples[i] = x
-            x -= 32768
-            x = (x * x + part) >> 7
-            energy = x + energy
-            x >>= shift
-            fourth = x * x + fourth
-            i += 1
-            at += channels
-        left -= stop
-        at = state[3]
-    state[12] = energy
-    state[13] = fourth
-
-
-def weigh(j, x, samples, sine):
-    """Hann window and first stage of the transform, in place, before the points are put in order.
-
-    j: window; x: a quarter of it; samples, and the points that they become (real and imaginary part side by
-    side): + 32768 each.
-    """
-    quarter = x
-    i = 0
-    by_four = 0
-    while j > 8:
-        j >>= 2
-    if j == 8:
-        by_four = 1
-    while i < quarter:
-        j = quarter - i
-        w = int(sine[j])
-        v = int(sine[j - 1])
-        j = i + quarter + quarter
-        x = ((samples[i] - 32768) * (16384 - w)) >> 15
-        y = ((samples[i + 1] - 32768) * (16384 - v)) >> 15
-        p = ((samples[j] - 32768) * (16384 + w)) >> 15
-        q = ((samples[j + 1] - 32768) * (16384 + v)) >> 15
-        ar = x + p
-        ai = y + q
-        br = x - p
-        bi = y - q
-        w = int(sine[i])
-        v = int(sine[i + 1])
-        j = i + quarter
-        x = ((samples[j] - 32768) * (16384 + w)) >> 15
-        y = ((samples[j + 1] - 32768) * (16384 + v)) >> 15
-        j += quarter + quarter
-        p = ((samples[j] - 32768) * (16384 - w)) >> 15
-        q = ((samples[j + 1] - 32768) * (16384 - v)) >> 15
-        if by_four:
-            w = x - p
-            v = y - q
-            x += p
-            y += q
-            samples[j] = br - v + 32768
-            samples[j + 1] = bi + w + 32768
-            j -= quarter
-            samples[j] = br + v + 32768
-            samples[j + 1] = bi - w + 32768
-            j -= quarter
-            samples[j] = ar - x + 32768
-            samples[j + 1] = ai - y + 32768
-            samples[i] = ar + x + 32768
-            samples[i + 1] = ai + y + 32768
-        else:
-            samples[j] = x - p + x - p + 32768
-            samples[j + 1] = y - q + y - q + 32768
-            j -= quarter
-            samples[j] = br + br + 32768
-            samples[j + 1] = bi + bi + 32768
-            j -= quarter
-            samples[j] = x + p + x + p + 32768
-            samples[j + 1] = y + q + y + q + 32768
-            samples[i] = ar + ar + 32768
-            samples[i + 1] = ai + ai + 32768
-        i += 2
-
-
-def reorder(samples, i):
-    """Put complex points (real and imaginary part side by side) into bit-reversed order, in place. i: how many.
-
-    For an even place below half, with j its reverse, three more pairs follow without reversing again.
-    """
-    points = i
-    j = 0
-    i = 0
-    while i < points:
-        k = i + 2
-        m = j + points
-        x = samples[k]
-        samples[k] = samples[m]
-        samples[m] = x
-        k += 1
-        m += 1
-        x = samples[k]
-        samples[k] = samples[m]
-        samples[m] = x
-        if i < j:
-            x = samples[i]
-            samples[i] = samples[j]
-            samples[j] = x
-            x = samples[i + 1]
-            samples[i + 1] = samples[j + 1]
-            samples[j + 1] = x
-            k += points
-            m += 2
-            x = samples[k]
-            samples[k] = samples[m]
-            samples[m] = x
-            k -= 1
-            m -= 1
-            x = samples[k]
-            samples[k] = samples[m]
-            samples[m] = x
-        k = points >> 1
-        while j & k:
-            j ^= k
-            k >>= 1
-        j ^= k
-        i += 4
-
-
-def transform(k, x, samples, sine):
-    """All stages but the first, of points in bit-reversed order, + 32768 each, in place.
-
-    k: window; x: a quarter of it.
-    """
-    window = k
-    quarter = x
-    half = window >> 1
-    while half > 4:
-        half >>= 2
-    while half < window >> 1:
-        step = quarter // half
-        span = half + half
-        j = 0
-        t = 0
-        while j < span:
-            c1 = int(sine[quarter - t])
-            s1 = int(sine[t])
-            k = t + t
-            if k <= quarter:
-                c2 = int(sine[quarter - k])
-                s2 = int(sine[k])
-            else:
-                c2 = 0 - int(sine[k - quarter])
-                s2 = int(sine[quarter + quarter - k])
-            k += t
-            if k <= quarter:
-                c3 = int(sine[quarter - k])
-                s3 = int(sine[k])
-            else:
-                k -= quarter
-                if k <= quarter:
-                    c3 = 0 - int(sine[k])
-                    s3 = int(sine[quarter - k])
-                else:
-                    k -= quarter
-                    c3 = 0 - int(sine[quarter - k])
-                    s3 = 0 - int(sine[k])
-            a = j
-            while a < window:
-                k = a + span + span
-                x = samples[k] - 32768
-                y = samples[k + 1] - 32768
-                cr = (x * c1 + y * s1) >> 16
-                ci = (y * c1 - x * s1) >> 16
-                k += span
-                x = samples[k] - 32768
-                y = samples[k + 1] - 32768
-                dr = (x * c3 + y * s3) >> 16
-                di = (y * c3 - x * s3) >> 16
-                k = a + span
-                x = samples[k] - 32768
-                y = samples[k + 1] - 32768
-                br = (x * c2 + y * s2) >> 16
-                bi = (y * c2 - x * s2) >> 16
-                x = ((samples[a] - 32768) >> 2) + 32768
-                y = ((samples[a + 1] - 32768) >> 2) + 32768
-                samples[k] = x - br + ci - di
-                samples[k + 1] = y - bi - cr + dr
-                m = k + span + span
-                samples[m] = x - br - ci + di
-                samples[m + 1] = y - bi + cr - dr
-                m -= span
-                samples[m] = x + br - cr - dr
-                samples[m + 1] = y + bi - ci - di
-                samples[a] = x + br + cr + dr + 2
-                samples[a + 1] = y + bi + ci + di + 2
-                a = m + span + span
-            j += 2
-            t += step
-        half <<= 2
-
-
-def power(x, y, samples, sine):
-    """Replace each complex point k by its bin's power, low 16 bits at 2k and high 16 bits at 2k + 1.
-
-    x: window; y: a quarter of it.
-    """
-    quarter = y
-    k = 2
-    m = x - 2
-    t = 1
-    while t <= quarter:
-        x = int(samples[k])
-        y = int(samples[m])
-        ar = x + y - 65536
-        br = x - y
-        x = int(samples[k + 1])
-        y = int(samples[m + 1])
-        ai = x - y
-        bi = x + y - 65536
-        c = int(sine[quarter - t])
-        s = int(sine[t])
-        x = (bi * c - br * s + (ar << 14) + 16384) >> 15
-        y = ((ai << 14) - (br * c + bi * s) + 16384) >> 15
-        ar -= x
-        ai -= y
-        p = ar * ar + ai * ai
-        samples[m] = p & 0xFFFF
-        samples[m + 1] = p >> 16
-        p = x * x + y * y
-        samples[k] = p & 0xFFFF
-        samples[k + 1] = p >> 16
-        k += 2
-        m -= 2
-        t += 1
-
-
-def band(samples, first, bins):
-    """Sum of the power of some bins, after power()."""
-    low = 0
-    high = 0
-    at = first + first
-    bins += bins + at
-    while at < bins:
-        low += samples[at]
-        high += samples[at + 1]
-        at += 2
-    return (high << 16) + low
-
-
-def correlate(samples, other, window):
-    """Sum of the products over 2**7 of two windows of normalised samples, + 32768 each."""
-    total = 0
-    i = 0
-    while i < window:
-        total += ((samples[i] - 32768) * (other[i] - 32768) + 64) >> 7
-        i += 1
-    return total
-
-
-def square_root(value):
-    """Floor of the square root of 0 .. 2**28 - 1, bit by bit."""
-    root = 0
-    bit = 1 << 26
-    while bit > 0:
-        if value >= root + bit:
-            value -= root + bit
-            root = (root >> 1) + bit
-        else:
-            root >>= 1
-        bit >>= 2
-    return root
-
-
 def without_baseline(vector, slew, baseline, count):
     """Let each feature's baseline follow its standard score by at most its slew, and subtract it.
 
@@ -365,10 +11,10 @@ def without_baseline(vector, slew, baseline, count):
     """
     j = 0
     while j < count:
-        step = int(slew[j]) & 0xFFFF
+        step = slew[j] & 0xFFFF
         if step > 0:
-            x = ((vector[j] & 0xFFFF) ^ 0x8000) - 0x8000
-            b = int(baseline[j])
+            x = vector[j]
+            b = baseline[j]
             if b >> 30 > 1:
                 wrap = 65536
                 b -= wrap * wrap
@@ -390,75 +36,103 @@ def without_baseline(vector, slew, baseline, count):
 
 def log2_q10(value, table):
     """1024 log2(value), 0 for 0; value below 2**30; table: 33 points."""
-    if value == 0:
-        return 0
-    start = 30
-    while value < 0x4000:
+    table_at = 0
+    start = 29
+    if not value >> 14:
+        if value == 0:
+            return 0
         value <<= 16
-        start -= 16
-    while value < 0x20000000:
+        start = 13
+    if not value >> 22:
+        value <<= 8
+        start -= 8
+    if not value >> 26:
+        value <<= 4
+        start -= 4
+    if not value >> 28:
+        value <<= 2
+        start -= 2
+    if not value >> 29:
         value <<= 1
         start -= 1
     i = (value >> 24) & 31
-    fraction = (value >> 14) & 1023
-    low = int(table[i])
-    return ((start - 1) << 10) + (((low << 10) + (int(table[i + 1]) - low) * fraction + 8192) >> 14)
+    value = (value >> 14) & 1023
+    table_at = table_at + i
+    return (((table[table_at + 1] - table[table_at]) * value + (table[table_at] << 10) + 8192) >> 14) + (start << 10)
 
 
-def standardize(features, parameters, vector, count):
-    """Features to standard scores in Q7. parameters: 4 words a feature: centre low and high, multiplier,
-    first shift + 256 * second shift."""
-    j = 0
-    while j < count:
-        x = int(features[j])
+def standardize(p, x, features, vector):
+    """Features to standard scores in Q7.
+
+    p: 4 words a feature: centre low and high, multiplier, first shift + 256 * second shift. x: how many features.
+    """
+    features_at = 0
+    vector_at = 0
+    p_at = 0
+    left = x
+    while left:
+        left -= 1
+        x = features[features_at]
         if x >> 30 > 1:
             wrap = 65536
             x -= wrap * wrap
-        p = 4 * j
-        x -= (parameters[p] & 0xFFFF) + ((((parameters[p + 1] & 0xFFFF) ^ 0x8000) - 0x8000) << 16)
-        x >>= parameters[p + 3] & 0xFF
-        if x > 32767:
-            x = 32767
-        if x < -32767:
-            x = -32767
-        shift = (parameters[p + 3] >> 8) & 0xFF
-        x = (x * int(parameters[p + 2]) + (1 << (shift - 1))) >> shift
-        if x > 8191:
-            x = 8191
-        if x < -8191:
-            x = -8191
-        vector[j] = x
-        j += 1
+        x -= (p[p_at] & 0xFFFF) + (p[p_at + 1] << 16)
+        shift = p[p_at + 3]
+        x >>= shift & 0xFF
+        if (x >> 31 ^ x) >> 14:
+            if x > 32767:
+                x = 32767
+            if x < -32767:
+                x = -32767
+        shift >>= 8
+        x = (x * p[p_at + 2] + (1 << shift >> 1)) >> shift
+        if (x + 4096) >> 13:
+            if x > 8191:
+                x = 8191
+            if x < -8191:
+                x = -8191
+        vector[vector_at] = x
+        features_at = features_at + 1
+        vector_at = vector_at + 1
+        p_at = p_at + 4
 
 
-def mahalanobis(weights, shifts, vector, count):
-    """Squared length of the whitened vector. weights: lower triangle by rows; vector: standard scores,
-    then room for the whitened ones."""
+def mahalanobis(p, x, shifts, vector):
+    """Squared length of the whitened vector.
+
+    p: weights, lower triangle by rows; x: how many scores; vector: standard scores, then room for the whitened ones.
+    """
+    p_at = 0
+    shifts_at = 0
+    count = x
     limit = 2047
     if count <= 64:
         limit = 4095
     if count <= 16:
         limit = 8191
+    white_at = x
     distance = 0
-    at = 0
     i = 0
     while i < count:
-        total = 0
-        j = 0
-        while j <= i:
-            x = ((vector[j] & 0xFFFF) ^ 0x8000) - 0x8000
-            total += x * (((weights[at] & 0xFFFF) ^ 0x8000) - 0x8000)
-            at += 1
-            j += 1
-        shift = int(shifts[i])
-        total = (total + (1 << (shift - 1))) >> shift
-        if total > limit:
-            total = limit
-        if total < 0 - limit:
-            total = 0 - limit
-        vector[count + i] = total
-        distance += total * total
         i += 1
+        x = 0
+        v_at = 0
+        left = i
+        while left:
+            left -= 1
+            x = vector[v_at] * p[p_at] + x
+            v_at = v_at + 1
+            p_at = p_at + 1
+        shift = shifts[shifts_at]
+        x = (x + (1 << shift >> 1)) >> shift
+        if x > limit:
+            x = limit
+        if x < 0 - limit:
+            x = 0 - limit
+        vector[white_at] = x
+        distance = x * x + distance
+        shifts_at = shifts_at + 1
+        white_at = white_at + 1
     return distance
 
 
@@ -469,9 +143,9 @@ def whitened_back(weights, shifts, vector, count):
         total = 0
         i = j
         while i < count:
-            x = ((vector[count + i] & 0xFFFF) ^ 0x8000) - 0x8000
-            w = ((weights[((i * (i + 1)) >> 1) + j] & 0xFFFF) ^ 0x8000) - 0x8000
-            total += (x * w) >> int(shifts[i])
+            x = vector[count + i]
+            w = weights[((i * (i + 1)) >> 1) + j]
+            total += (x * w) >> shifts[i]
             i += 1
         if total > 32767:
             total = 32767
@@ -479,23 +153,6 @@ def whitened_back(weights, shifts, vector, count):
             total = -32767
         vector[2 * count + j] = total
         j += 1
-
-
-def centroid_distance(centroids, vector, at, count):
-    """Squared distance of the standard scores to the centroid at index `at`; the saturated differences go
-    to vector[count:]."""
-    distance = 0
-    j = 0
-    while j < count:
-        x = ((vector[j] & 0xFFFF) ^ 0x8000) - (centroids[at + j] & 0xFFFF ^ 0x8000)
-        if x > 2047:
-            x = 2047
-        if x < -2047:
-            x = -2047
-        vector[count + j] = x
-        distance += x * x
-        j += 1
-    return distance
 
 
 def crc32_of_line(line, length, table, out):
@@ -507,7 +164,7 @@ def crc32_of_line(line, length, table, out):
     high = 0xFFFF
     i = 1
     while i < length:
-        byte = int(line[i])
+        byte = line[i]
         twice = 0
         while twice < 2:
             n = (low ^ byte) & 15

@@ -34,7 +34,17 @@ _ROOT = Path(__file__).parents[2]
 _PACKAGES = {"checked_device": _ROOT / "device" / "offbeat", "checked_train": _ROOT / "train"}
 _COPIES = {"offbeat.device": "checked_device", "offbeat.train": "checked_train"}
 _CHECKED = {  # what runs for each window; loading a model and parsing a line may use the heap
-    "checked_device": ("kernels_bytecode", "features", "detector", "families", "lines", "sampling", "sensors"),
+    "checked_device": (
+        "kernels_bytecode",
+        "window_bytecode",
+        "spectrum_bytecode",
+        "features",
+        "detector",
+        "families",
+        "lines",
+        "sampling",
+        "sensors",
+    ),
     "checked_train": (
         "arithmetic",
         "features",

@@ -43,7 +43,7 @@ def which_kernels(_):
         "flag": kernels.VIPER,
         "viper_module": "offbeat.kernels_viper" in sys.modules,
         "bytecode_module": "offbeat.kernels_bytecode" in sys.modules,
-        "in_use": features.scan is own.scan and features.transform is own.transform,
+        "in_use": features.log2_q10 is own.log2_q10 and features.standardize is own.standardize,
         "keeps_a_word": kernels.log2_q10(1 << 70, tables.LOG2) == 0,
     })  # fmt: skip
 

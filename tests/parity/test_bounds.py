@@ -113,6 +113,8 @@ def test_board_features_stay_in_range_in_every_bin(window: int) -> None:
     for i, counts in enumerate(windows):
         assert board_features(case, counts) == expected[i].tolist()
     assert_reached("checked_device.kernels_bytecode", 0.45)
+    if window in BAND_WINDOWS:
+        assert_reached("checked_device.spectrum_bytecode", 0.7)
 
 
 @pytest.mark.parametrize("window", [256, 1024])
@@ -122,6 +124,7 @@ def test_board_features_stay_in_range_in_long_windows(window: int) -> None:
     for counts in adversaries(window)[[*(2 * bins - 2), *range(-11, 0)]]:
         assert board_features(case, counts) == case.pipeline.extract(counts[None, :, None])[0].tolist()
     assert_reached("checked_device.kernels_bytecode", 0.45)
+    assert_reached("checked_device.spectrum_bytecode", 0.7)
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
@@ -150,7 +153,7 @@ def standard_scores_on_board(features: list[int], scales: list[Standardize]) -> 
         multiplier = int(np.uint16(scale.multiplier).astype(np.int16))
         words.extend([low, high, multiplier, scale.first_shift + 256 * scale.second_shift])
     vector = array("h", [0] * len(features))
-    checked.device("kernels_bytecode").standardize(array("i", features), words, vector, len(features))
+    checked.device("kernels_bytecode").standardize(words, len(features), array("i", features), vector)
     return vector.tolist()
 
 
@@ -205,6 +208,7 @@ def test_the_longest_rows_of_255_features_stay_in_range(most: int, shift: int) -
         score, parts = scored_by_board(1, family, vector)
         assert score == family.score(vector[None])[0]
         assert parts == family.contributions(vector[None])[0].tolist()
+    assert_reached("checked_device.families", 0.99)  # the scale
     for module in ("checked_train.families.gaussian", "checked_device.kernels_bytecode"):
         assert_reached(module, 0.99 if shift == 6 else 0.49)  # 255 whitened scores at their limit; or the longest sum
 
@@ -219,8 +223,7 @@ def test_the_farthest_centroids_stay_in_range() -> None:
         score, parts = scored_by_board(2, family, vector)
         assert score == family.score(vector[None])[0] == same.score(vector[None])[0]
         assert parts == family.contributions(vector[None])[0].tolist() == same.contributions(vector[None])[0].tolist()
-    assert_reached("checked_device.kernels_bytecode", 0.99)
-    assert_reached("checked_device.families", 0.99)
+    assert_reached("checked_device.families.kmeans_bytecode", 0.99)
     assert_reached("checked_train.families.kmeans", 0.99)
 
 

@@ -53,8 +53,11 @@ def _modules(model: Model, kernels: str) -> Iterator[Module]:
         return ast.parse((root / f"{name}.py").read_text(encoding="utf-8"))
 
     yield Module("tables", read("tables"))
-    yield Module(f"kernels_{kernels}", read(f"kernels_{kernels}"))
-    yield Module("kernels", ast.parse(f"from .kernels_{kernels} import *\n{_TYPED[kernels]}"))
+    rooms = [f"{room}_{kernels}" for room in ("kernels", "window", "spectrum")]
+    for name in rooms:
+        yield Module(name, read(name))
+    everything = "".join(f"from .{name} import *\n" for name in rooms)
+    yield Module("kernels", ast.parse(everything + _TYPED[kernels]))
     needed = families_needed(model)
     yield Module("families", _registry(read("families/__init__"), needed))
     for name in needed:

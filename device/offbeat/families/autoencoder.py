@@ -129,7 +129,7 @@ class Scorer:
 
     def score(self, vector):
         """Score of the standardized features vector[:count]."""
-        return scaled(reconstruction_error(self.parameters, vector, self.second), self.reduce, self.gain)
+        return scaled(reconstruction_error(self.parameters, self.second, vector), self.reduce, self.gain)
 
     def explain(self, vector):
         """Prepare contribution() for the window scored last: score() has left what it needs."""

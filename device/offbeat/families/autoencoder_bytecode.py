@@ -4,85 +4,100 @@ Made from autoencoder_viper.py by `make generate`; a test holds the two together
 """
 
 
-def reconstruction_error(parameters, vector, second):
+def reconstruction_error(w, x, vector):
     """Squared error of the network's reconstruction of the standard scores.
 
-    parameters: the whole section as bytes. vector: standard scores; places for the inputs of the first layer and the
-    outputs of every second one from there, and from `second` on for the outputs of the others, each with room for a
-    multiple of four. The errors go to the one where the last layer's inputs are not.
+    w: the whole section as bytes. vector: standard scores; places for the inputs of the first layer and the outputs of
+    every second one from there, and from x on for the outputs of the others, each with room for a multiple of four.
+    The errors go to the one where the last layer's inputs are not.
     """
-    count = int(parameters[0])
-    hidden = int(parameters[2])
-    limit = int(parameters[4]) | (int(parameters[5]) << 8)
+    w_at = 0
+    target = x
+    count = w[w_at]
+    hidden = w[w_at + 2]
+    limit = w[w_at + 4] | (w[w_at + 5] << 8)
+    widths_at = w_at + 10
+    v_at = 0
+    k_at = count
     start = 0
-    j = 0
-    while j < count:
-        x = (((vector[j] & 0xFFFF) ^ 0x8000) - 0x8000 + 4) >> 3
+    i = 0
+    while i < count:
+        x = (vector[v_at] + 4) >> 3
         if x > 127:
             x = 127
         if x < -127:
             x = -127
-        vector[count + j] = x
-        if not (j & 1):
+        vector[k_at] = x
+        if not (i & 1):
             start -= x << 7
-        j += 1
-    while j & 3:
-        vector[count + j] = 0
-        j += 1
+        v_at = v_at + 1
+        k_at = k_at + 1
+        i += 1
+    while i & 3:
+        vector[k_at] = 0
+        k_at = k_at + 1
+        i += 1
     distance = 0
     source = count
-    target = second
-    columns = j
-    at = 12 + 4 * (hidden >> 1)
+    columns = i
+    pairs = hidden >> 1
+    block_at = w_at + 4 * pairs + 12
     layer = 0
     while layer <= hidden:
         outputs = count
         if layer < hidden:
-            outputs = int(parameters[10 + 2 * layer])
-        end = source + columns
+            outputs = w[widths_at]
+        widths_at = widths_at + 2
+        size = 4 * columns + 24
+        out_at = target
+        v_at = 0
         following = 0
         i = 0
         while i < outputs:
-            total = start
-            k = source
-            scale = at + 6 * (i & 3)
-            w = at + 24 + 4 * (i & 3)
-            while k < end:
-                total += int(parameters[w]) * (((vector[k] & 0xFFFF) ^ 0x8000) - 0x8000)
-                x = ((vector[k + 1] & 0xFFFF) ^ 0x8000) - 0x8000
-                total += x * ((int(parameters[w + 1]) ^ 0x80) - 0x80)
-                total += int(parameters[w + 2]) * (((vector[k + 2] & 0xFFFF) ^ 0x8000) - 0x8000)
-                x = ((vector[k + 3] & 0xFFFF) ^ 0x8000) - 0x8000
-                total += x * ((int(parameters[w + 3]) ^ 0x80) - 0x80)
-                w += 16
-                k += 4
-            total >>= int(parameters[scale + 4])
-            total += ((int(parameters[scale]) | (int(parameters[scale + 1]) << 8)) ^ 0x8000) - 0x8000
-            total *= int(parameters[scale + 2]) | (int(parameters[scale + 3]) << 8)
-            shift = int(parameters[scale + 5])
-            total = (total + (1 << (shift - 1))) >> shift
+            x = i & 3
+            scale_at = block_at + 6 * x
+            w_at = block_at + 4 * x + 24
+            k_at = source
+            x = start
+            left = columns >> 2
+            while left:
+                left -= 1
+                x = vector[k_at] * w[w_at] + x
+                x = vector[k_at + 1] * ((w[w_at + 1] ^ 0x80) - 0x80) + x
+                x = vector[k_at + 2] * w[w_at + 2] + x
+                x = vector[k_at + 3] * ((w[w_at + 3] ^ 0x80) - 0x80) + x
+                w_at = w_at + 16
+                k_at = k_at + 4
+            x >>= w[scale_at + 4]
+            x += ((w[scale_at] | (w[scale_at + 1] << 8)) ^ 0x8000) - 0x8000
+            x *= w[scale_at + 2] | (w[scale_at + 3] << 8)
+            left = w[scale_at + 5]
+            x = (x + (1 << left >> 1)) >> left
             if layer < hidden:
-                if total < 0:
-                    total = 0
-                if total > 127:
-                    total = 127
+                if x < 0:
+                    x = 0
+                if x > 127:
+                    x = 127
                 if not (i & 1):
-                    following -= total << 7
+                    following -= x << 7
             else:
-                total = ((vector[i] & 0xFFFF) ^ 0x8000) - 0x8000 - total
-                if total > limit:
-                    total = limit
-                if total < 0 - limit:
-                    total = 0 - limit
-                distance += total * total
-            vector[target + i] = total
+                x = vector[v_at] - x
+                if x > limit:
+                    x = limit
+                if x < 0 - limit:
+                    x = 0 - limit
+                distance = x * x + distance
+                v_at = v_at + 1
+            vector[out_at] = x
+            out_at = out_at + 1
             i += 1
             if not (i & 3):
-                at += 24 + (columns << 2)
+                block_at = block_at + size
         if i & 3:
-            at += 24 + (columns << 2)
+            block_at = block_at + size
         while i & 3 and layer < hidden:
-            vector[target + i] = 0
+            vector[out_at] = 0
+            out_at = out_at + 1
             i += 1
         columns = (outputs + 3) & 0xFFFC
         start = following

@@ -85,7 +85,7 @@ class Scorer:
             state[0] = 1
             for _ in range(self.lags):
                 remember(self.parameters, vector, state)
-        score = scaled(residual_distance(self.parameters, vector, state), self.reduce, self.gain)
+        score = scaled(residual_distance(self.parameters, self.count, vector, state), self.reduce, self.gain)
         if self.ceiling:
             creeping = scaled(cusum_distance(self.parameters, state), self.cusum_reduce, self.cusum_gain)
             if creeping > score:

@@ -4,62 +4,67 @@ Made from autoregressive_viper.py by `make generate`; a test holds the two toget
 """
 
 
-def residual_distance(parameters, vector, state):
-    """Sum of the squared residuals of the standard scores, which go to the state."""
-    count = int(parameters[0])
-    limit = int(parameters[2])
-    start = 2 + count
-    end = start + count * int(parameters[1])
-    at = 10
+def residual_distance(p, x, vector, state):
+    """Sum of the squared residuals of the x standard scores, which go to the state. p: `parameters`."""
+    p_at = 0
+    limit = p[p_at + 2]
+    places = x * p[p_at + 1]
+    left = x
+    residuals_at = 2
+    start_at = residuals_at + x
+    d_at = 0
+    p_at = p_at + 10
     distance = 0
-    j = 0
-    while j < count:
-        shift = int(parameters[at + 2]) & 0xFF
-        total = 1 << (shift - 1)
-        row = at
-        at += 3
-        i = start
-        while i < end:
-            x = ((state[i] & 0xFFFF) ^ 0x8000) - 0x8000
-            total += x * (((parameters[at] & 0xFFFF) ^ 0x8000) - 0x8000)
-            at += 1
-            i += 1
-        total = (total >> shift) + ((parameters[row] & 0xFFFF) ^ 0x8000) - 0x8000
-        total = ((((vector[j] & 0xFFFF) ^ 0x8000) - 0x8000) << 2) - total
-        if total > 32767:
-            total = 32767
-        if total < -32767:
-            total = -32767
-        shift = (int(parameters[row + 2]) >> 8) & 0xFF
-        total = (total * int(parameters[row + 1]) + (1 << (shift - 1))) >> shift
-        if total > limit:
-            total = limit
-        if total < 0 - limit:
-            total = 0 - limit
-        state[2 + j] = total
-        distance += total * total
-        j += 1
+    while left:
+        left -= 1
+        shift = p[p_at + 2] & 0xFF
+        row_at = p_at
+        p_at = p_at + 3
+        x = 1 << shift >> 1
+        v_at = start_at
+        i = places
+        while i:
+            i -= 1
+            x = state[v_at] * p[p_at] + x
+            v_at = v_at + 1
+            p_at = p_at + 1
+        x = (x >> shift) + p[row_at]
+        x = (vector[d_at] << 2) - x
+        if x > 32767:
+            x = 32767
+        if x < -32767:
+            x = -32767
+        shift = (p[row_at + 2] >> 8) & 0xFF
+        x = (x * p[row_at + 1] + (1 << shift >> 1)) >> shift
+        if x > limit:
+            x = limit
+        if x < 0 - limit:
+            x = 0 - limit
+        state[residuals_at] = x
+        distance = x * x + distance
+        residuals_at = residuals_at + 1
+        d_at = d_at + 1
     return distance
 
 
 def cusum_distance(parameters, state):
     """After residual_distance(): add the residuals to the sums; the square of the largest, state[1] says whose."""
-    count = int(parameters[0])
-    slack = int(parameters[3])
-    reach = int(parameters[4])
-    ceiling = int(parameters[5])
-    upper = 2 + count + count * int(parameters[1])
+    count = parameters[0]
+    slack = parameters[3]
+    reach = parameters[4]
+    ceiling = parameters[5]
+    upper = 2 + count + count * parameters[1]
     lower = upper + count
     largest = 0
     state[1] = 0
     j = 0
     while j < count:
-        x = ((state[2 + j] & 0xFFFF) ^ 0x8000) - 0x8000
+        x = state[2 + j]
         if x > reach:
             x = reach
         if x < 0 - reach:
             x = 0 - reach
-        total = int(state[upper + j]) + x - slack
+        total = state[upper + j] + x - slack
         if total < 0:
             total = 0
         if total > ceiling:
@@ -68,7 +73,7 @@ def cusum_distance(parameters, state):
         if total > largest:
             largest = total
             state[1] = j + 1
-        total = int(state[lower + j]) - x - slack
+        total = state[lower + j] - x - slack
         if total < 0:
             total = 0
         if total > ceiling:
@@ -83,9 +88,9 @@ def cusum_distance(parameters, state):
 
 def remember(parameters, vector, state):
     """Put the standard scores in front of the history, which drops its oldest ones."""
-    count = int(parameters[0])
+    count = parameters[0]
     start = 2 + count
-    i = start + count * int(parameters[1]) - 1
+    i = start + count * parameters[1] - 1
     while i >= start + count:
         state[i] = state[i - count]
         i -= 1

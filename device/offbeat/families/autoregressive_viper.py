@@ -11,63 +11,76 @@ import micropython
 
 
 @micropython.viper
-def residual_distance(parameters: ptr16, vector: ptr16, state: ptr16) -> int:
-    """Sum of the squared residuals of the standard scores, which go to the state."""
-    count = int(parameters[0])
-    limit = int(parameters[2])
-    start = 2 + count
-    end = start + count * int(parameters[1])
-    at = 10
+def residual_distance(p: ptr16, x: int, vector: ptr16, state: ptr16) -> int:
+    """Sum of the squared residuals of the x standard scores, which go to the state. p: `parameters`."""
+    limit = p[2]
+    places = x * p[1]
+    left = x
+    residuals = ptr16(int(state) + 4)
+    start = ptr16(int(residuals) + x + x)
+    d = ptr16(int(vector) + 0)
+    p = ptr16(int(p) + 20)
     distance = 0
-    j = 0
-    while j < count:
-        shift = int(parameters[at + 2]) & 0xFF
-        total = 1 << (shift - 1)
-        row = at
-        at += 3
-        i = start
-        while i < end:
-            x = ((state[i] & 0xFFFF) ^ 0x8000) - 0x8000
-            total += x * (((parameters[at] & 0xFFFF) ^ 0x8000) - 0x8000)
-            at += 1
-            i += 1
-        total = (total >> shift) + ((parameters[row] & 0xFFFF) ^ 0x8000) - 0x8000
-        total = ((((vector[j] & 0xFFFF) ^ 0x8000) - 0x8000) << 2) - total
-        if total > 32767:
-            total = 32767
-        if total < -32767:
-            total = -32767
-        shift = (int(parameters[row + 2]) >> 8) & 0xFF
-        total = (total * int(parameters[row + 1]) + (1 << (shift - 1))) >> shift
-        if total > limit:
-            total = limit
-        if total < 0 - limit:
-            total = 0 - limit
-        state[2 + j] = total
-        distance += total * total
-        j += 1
+    while left:
+        left -= 1
+        shift = p[2] & 0xFF
+        row = p
+        p = ptr16(int(p) + 6)
+        x = 1 << shift >> 1
+        v = start
+        i = places >> 2  # unrolled
+        while i:  # unrolled
+            i -= 1
+            x = ((v[0] ^ 0x8000) - 0x8000) * ((p[0] ^ 0x8000) - 0x8000) + x
+            x = ((v[1] ^ 0x8000) - 0x8000) * ((p[1] ^ 0x8000) - 0x8000) + x
+            x = ((v[2] ^ 0x8000) - 0x8000) * ((p[2] ^ 0x8000) - 0x8000) + x
+            x = ((v[3] ^ 0x8000) - 0x8000) * ((p[3] ^ 0x8000) - 0x8000) + x
+            v = ptr16(int(v) + 8)
+            p = ptr16(int(p) + 8)
+        i = places & 3  # rest
+        while i:
+            i -= 1
+            x = ((v[0] ^ 0x8000) - 0x8000) * ((p[0] ^ 0x8000) - 0x8000) + x
+            v = ptr16(int(v) + 2)
+            p = ptr16(int(p) + 2)
+        x = (x >> shift) + ((row[0] ^ 0x8000) - 0x8000)
+        x = (((d[0] ^ 0x8000) - 0x8000) << 2) - x
+        if x > 32767:
+            x = 32767
+        if x < -32767:
+            x = -32767
+        shift = (row[2] >> 8) & 0xFF
+        x = (x * row[1] + (1 << shift >> 1)) >> shift
+        if x > limit:
+            x = limit
+        if x < 0 - limit:
+            x = 0 - limit
+        residuals[0] = x
+        distance = x * x + distance
+        residuals = ptr16(int(residuals) + 2)
+        d = ptr16(int(d) + 2)
     return distance
 
 
 @micropython.viper
 def cusum_distance(parameters: ptr16, state: ptr16) -> int:
     """After residual_distance(): add the residuals to the sums; the square of the largest, state[1] says whose."""
-    count = int(parameters[0])
-    slack = int(parameters[3])
-    reach = int(parameters[4])
-    ceiling = int(parameters[5])
-    upper = 2 + count + count * int(parameters[1])
+    count = parameters[0]
+    slack = parameters[3]
+    reach = parameters[4]
+    ceiling = parameters[5]
+    upper = 2 + count + count * parameters[1]
     lower = upper + count
     largest = 0
     state[1] = 0
     j = 0
     while j < count:
-        x = ((state[2 + j] & 0xFFFF) ^ 0x8000) - 0x8000
+        x = (state[2 + j] ^ 0x8000) - 0x8000
         if x > reach:
             x = reach
         if x < 0 - reach:
             x = 0 - reach
-        total = int(state[upper + j]) + x - slack
+        total = state[upper + j] + x - slack
         if total < 0:
             total = 0
         if total > ceiling:
@@ -76,7 +89,7 @@ def cusum_distance(parameters: ptr16, state: ptr16) -> int:
         if total > largest:
             largest = total
             state[1] = j + 1
-        total = int(state[lower + j]) - x - slack
+        total = state[lower + j] - x - slack
         if total < 0:
             total = 0
         if total > ceiling:
@@ -92,9 +105,9 @@ def cusum_distance(parameters: ptr16, state: ptr16) -> int:
 @micropython.viper
 def remember(parameters: ptr16, vector: ptr16, state: ptr16):
     """Put the standard scores in front of the history, which drops its oldest ones."""
-    count = int(parameters[0])
+    count = parameters[0]
     start = 2 + count
-    i = start + count * int(parameters[1]) - 1
+    i = start + count * parameters[1] - 1
     while i >= start + count:
         state[i] = state[i - count]
         i -= 1

@@ -101,7 +101,7 @@ class Scorer:
 
     def score(self, vector):
         """Score of the standardized features vector[:count]."""
-        return scaled(forest_distance(self.parameters, vector), self.reduce, self.gain)
+        return scaled(forest_distance(self.parameters, self.count, vector), self.reduce, self.gain)
 
     def explain(self, vector):
         """Prepare contribution() for the window scored last."""

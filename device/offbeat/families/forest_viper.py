@@ -9,51 +9,65 @@ import micropython
 
 
 @micropython.viper
-def forest_distance(parameters: ptr16, vector: ptr16) -> int:
-    """Sum of the base and of the leaves that the standard scores come to, at least 0, plus the weighted excess."""
-    trees = int(parameters[0])
-    count = int(parameters[1])
-    distance = (parameters[5] & 0xFFFF) + ((((parameters[6] & 0xFFFF) ^ 0x8000) - 0x8000) << 16)
-    at = 7 + 2 * count
-    while trees > 0:
-        node = at + 1
-        at += 3 * int(parameters[at]) - 1
-        word = parameters[node] & 0xFFFF
-        while word > 32767:
-            x = (vector[word & 255] & 0xFFFF) ^ 0x8000
-            if x > (parameters[node + 1] & 0xFFFF) ^ 0x8000:
-                node += 3 * ((word >> 8) & 127)
-            else:
-                node += 2
-            word = parameters[node] & 0xFFFF
-        distance += word
+def forest_distance(p: ptr16, x: int, vector: ptr16) -> int:
+    """Sum of the base and of the leaves that the x standard scores come to, at least 0, plus the weighted excess.
+
+    p: `parameters`.
+    """
+    left = x
+    trees = p[0]
+    weight = p[4]
+    distance = (p[5] & 0xFFFF) + (((p[6] ^ 0x8000) - 0x8000) << 16)
+    low = ptr16(int(p) + 14)
+    high = ptr16(int(low) + x + x)
+    p = ptr16(int(high) + x + x)
+    while trees:
         trees -= 1
+        x = p[0]
+        tree = ptr16(int(p) + 6 * x - 2)
+        p = ptr16(int(p) + 2)
+        x = p[0] & 0xFFFF
+        while x >> 15:
+            word = x
+            x &= 255
+            if (vector[x] ^ 0x8000) > (p[1] ^ 0x8000):
+                x = (word >> 8) & 127
+                p = ptr16(int(p) + 6 * x)
+            else:
+                p = ptr16(int(p) + 4)
+            x = p[0] & 0xFFFF
+        distance = distance + x
+        p = tree
     if distance < 0:
         distance = 0
     excess = 0
-    j = 0
-    while j < count:
-        x = (vector[j] & 0xFFFF) ^ 0x8000
-        low = (parameters[7 + j] & 0xFFFF) ^ 0x8000
-        high = (parameters[7 + count + j] & 0xFFFF) ^ 0x8000
-        if x < low:
-            excess += low - x
-        if x > high:
-            excess += x - high
-        j += 1
-    return distance + int(parameters[4]) * excess
+    v = ptr16(int(vector) + 0)
+    while left:
+        left -= 1
+        x = v[0] ^ 0x8000
+        word = low[0] ^ 0x8000
+        if word > x:
+            excess += word - x
+        word = high[0] ^ 0x8000
+        if word < x:
+            excess += x - word
+        v = ptr16(int(v) + 2)
+        low = ptr16(int(low) + 2)
+        high = ptr16(int(high) + 2)
+    return distance + weight * excess
 
 
 @micropython.viper
 def leaf_sum(parameters: ptr16, node: int, leaves: int) -> int:
     """Sum of the leaves of the subtree at that word."""
+    parameters = ptr16(int(parameters) + node + node)
     total = 0
-    while leaves > 0:
-        word = parameters[node] & 0xFFFF
-        if word > 32767:
-            node += 2
+    while leaves:
+        word = parameters[0] & 0xFFFF
+        if word >> 15:
+            parameters = ptr16(int(parameters) + 4)
         else:
-            node += 1
+            parameters = ptr16(int(parameters) + 2)
             leaves -= 1
             total += word
     return total
@@ -62,4 +76,4 @@ def leaf_sum(parameters: ptr16, node: int, leaves: int) -> int:
 @micropython.viper
 def word_at(parameters: ptr16, at: int) -> int:
     """A word with its sign."""
-    return ((parameters[at] & 0xFFFF) ^ 0x8000) - 0x8000
+    return (parameters[at] ^ 0x8000) - 0x8000

@@ -50,7 +50,7 @@ class Scorer:
 
     def score(self, vector):
         """Score of the standardized features vector[:count]."""
-        return scaled(mahalanobis(self.weights, self.shifts, vector, self.count), self.reduce, self.gain)
+        return scaled(mahalanobis(self.weights, self.count, self.shifts, vector), self.reduce, self.gain)
 
     def explain(self, vector):
         """Prepare contribution() for the window scored last."""

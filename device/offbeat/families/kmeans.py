@@ -6,8 +6,13 @@ centroids, row by row (int16).
 
 import struct
 
-from ..kernels import centroid_distance, typed
+from ..kernels import VIPER, typed
 from . import scaled
+
+if VIPER:
+    from .kmeans_viper import centroid_differences, nearest_centroid
+else:
+    from .kmeans_bytecode import centroid_differences, nearest_centroid
 
 
 def check(parameters, count):
@@ -27,36 +32,29 @@ def check(parameters, count):
 
 
 class Scorer:
-    """Scores standardized features; the vector holds them, then their differences to a centroid."""
+    """Scores standardized features; the vector holds them, room for as many, and the index of the nearest centroid."""
 
     def __init__(self, parameters, count):
         self.count = count
-        (self.clusters,) = struct.unpack_from("<H", parameters, 0)
-        self.centroids = typed(parameters[4 + 4 * self.clusters :])
-        self.reduce = [struct.unpack_from("<H", parameters, 4 + 4 * i)[0] for i in range(self.clusters)]
-        self.gain = [struct.unpack_from("<H", parameters, 6 + 4 * i)[0] for i in range(self.clusters)]
-        self.nearest = 0
+        self.parameters = typed(parameters)
+        clusters = struct.unpack_from("<H", parameters, 0)[0]
+        self.reduce = [struct.unpack_from("<H", parameters, 4 + 4 * i)[0] for i in range(clusters)]
+        self.gain = [struct.unpack_from("<H", parameters, 6 + 4 * i)[0] for i in range(clusters)]
 
     def room(self):
         """Words that the vector needs."""
-        return 2 * self.count
+        return 2 * self.count + 1
 
     def score(self, vector):
         """Score of the standardized features vector[:count]; the first of equally near centroids counts."""
-        best = 1 << 29
-        for i in range(self.clusters):
-            distance = centroid_distance(self.centroids, vector, i * self.count, self.count)
-            score = scaled(distance, self.reduce[i], self.gain[i])
-            if score < best:
-                best = score
-                self.nearest = i
-        return best
+        return nearest_centroid(self.count, 0, self.parameters, vector)
 
     def explain(self, vector):
         """Prepare contribution() for the window scored last."""
-        centroid_distance(self.centroids, vector, self.nearest * self.count, self.count)
+        centroid_differences(self.parameters, self.count, vector)
 
     def contribution(self, vector, j):
         """What feature j adds to the score."""
         difference = vector[self.count + j]
-        return scaled(difference * difference, self.reduce[self.nearest], self.gain[self.nearest])
+        nearest = vector[2 * self.count]
+        return scaled(difference * difference, self.reduce[nearest], self.gain[nearest])

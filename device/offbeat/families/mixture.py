@@ -91,7 +91,7 @@ class Scorer:
         best = _FARTHEST
         at = _BLOCKS
         for k in range(self.components):
-            distance = component_distance(self.parameters, vector, at, best)
+            distance = component_distance(self.parameters, at, vector, best)
             if distance < best:
                 best = distance
                 vector[3 * self.count] = k
@@ -101,7 +101,7 @@ class Scorer:
     def explain(self, vector):
         """Prepare contribution() for the window scored last."""
         at = _BLOCKS + vector[3 * self.count] * self.block
-        component_distance(self.parameters, vector, at, _FARTHEST)
+        component_distance(self.parameters, at, vector, _FARTHEST)
         if self.full:
             component_back(self.parameters, vector, at)
 

@@ -78,8 +78,9 @@ class Scorer:
 
     def score(self, vector):
         """Score of the standardized features vector[:count]; T^2 counts where it is as large as Q."""
-        inside = scaled(principal_distance(self.parameters, vector), self.reduce, self.gain)
-        outside = scaled(residual_distance(self.parameters, vector), self.residual_reduce, self.residual_gain)
+        inside = scaled(principal_distance(self.parameters, self.components, vector), self.reduce, self.gain)
+        outside = residual_distance(self.parameters, self.components, vector)
+        outside = scaled(outside, self.residual_reduce, self.residual_gain)
         if self.add:
             return min(inside + outside, 32766)
         vector[2 * self.count + self.components] = outside > inside

@@ -94,7 +94,7 @@ class Scorer:
 
     def score(self, vector):
         """Score of the standardized features vector[:count]; the first of equally near prototypes is the nearest."""
-        distance = prototype_sums(self.parameters, vector, POWERS)
+        distance = prototype_sums(self.parameters, self.count, vector, POWERS)
         if self.kernels:
             beyond = distance - self.reach
             kernels = (vector[self.count + 2] << 16) + (vector[self.count + 1] & 0xFFFF)

@@ -179,6 +179,6 @@ def test_the_kernel_agrees_as_machine_code(machine_code, seed: int, count: int) 
     words = np.concatenate([vector, np.zeros(scorer.room() - count)]).astype(np.int16)
     parameters, buffer = machine_code.buffer(np.frombuffer(section, np.uint8).copy()), machine_code.buffer(words)
     expected = array("h", words.tolist())
-    distance = autoencoder_bytecode.reconstruction_error(section, expected, scorer.second)
-    assert machine_code.call("reconstruction_error", parameters, buffer, scorer.second) == distance
+    distance = autoencoder_bytecode.reconstruction_error(section, scorer.second, expected)
+    assert machine_code.call("reconstruction_error", parameters, scorer.second, buffer) == distance
     assert buffer.array().tolist() == expected.tolist()

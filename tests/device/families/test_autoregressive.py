@@ -214,8 +214,8 @@ def test_kernels_agree_as_machine_code(machine_code, seed: int, count: int) -> N
     given = array("h", words.tolist())
     for vector in vectors.astype(np.int16):
         scores, expected = machine_code.buffer(vector), array("h", vector.tolist())
-        distance = autoregressive_bytecode.residual_distance(given, expected, state)
-        assert machine_code.call("residual_distance", parameters, scores, buffer) == distance
+        distance = autoregressive_bytecode.residual_distance(given, count, expected, state)
+        assert machine_code.call("residual_distance", parameters, count, scores, buffer) == distance
         if family.settings["cusum"]:
             distance = autoregressive_bytecode.cusum_distance(given, state)
             assert machine_code.call("cusum_distance", parameters, buffer) == distance

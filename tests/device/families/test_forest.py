@@ -185,8 +185,8 @@ def test_kernels_agree_as_machine_code(machine_code, seed: int, count: int) -> N
     words = np.frombuffer(family.parameters(), "<i2").copy()
     parameters, given = machine_code.buffer(words), array("h", words.tolist())
     for vector in vectors(rng, family).astype(np.int16)[[0, 3, 8, 11]]:
-        distance = forest_bytecode.forest_distance(given, array("h", vector.tolist()))
-        assert machine_code.call("forest_distance", parameters, machine_code.buffer(vector)) == distance
+        distance = forest_bytecode.forest_distance(given, count, array("h", vector.tolist()))
+        assert machine_code.call("forest_distance", parameters, count, machine_code.buffer(vector)) == distance
     tree = 7 + 2 * count
     total = forest_bytecode.leaf_sum(given, tree + 1, given[tree])
     assert machine_code.call("leaf_sum", parameters, tree + 1, given[tree]) == total

@@ -67,10 +67,10 @@ def test_the_first_of_equally_near_components_counts() -> None:
 def test_a_component_that_is_farther_is_given_up() -> None:
     family = make(np.random.default_rng(1), 8)
     words, room = array("h", family.parameters()), array("h", [8191] * 8 + [0] * 17)
-    assert mixture_bytecode.component_distance(words, room, 6, _FARTHEST) > 0
+    assert mixture_bytecode.component_distance(words, 6, room, _FARTHEST) > 0
     assert any(room[16:24])
     room = array("h", [8191] * 8 + [0] * 17)
-    assert mixture_bytecode.component_distance(words, room, 6, 0) == int(family.offsets[0])
+    assert mixture_bytecode.component_distance(words, 6, room, 0) == int(family.offsets[0])
     assert not any(room[16:24]), "no row was multiplied"
 
 
@@ -140,8 +140,8 @@ def test_kernels_agree_as_machine_code(machine_code, seed: int, count: int) -> N
     room = np.concatenate([vector, np.zeros(2 * count + 1)]).astype(np.int16)
     best = int(rng.choice([_FARTHEST, rng.integers(2**30)]))
     parameters, buffer, expected = machine_code.buffer(words), machine_code.buffer(room), array("h", room.tolist())
-    distance = mixture_bytecode.component_distance(array("h", words.tolist()), expected, at, best)
-    assert machine_code.call("component_distance", parameters, buffer, at, best) == distance
+    distance = mixture_bytecode.component_distance(array("h", words.tolist()), at, expected, best)
+    assert machine_code.call("component_distance", parameters, at, buffer, best) == distance
     assert buffer.array().tolist() == expected.tolist()
     if family.settings["covariance"] == "full":
         mixture_bytecode.component_back(array("h", words.tolist()), expected, at)

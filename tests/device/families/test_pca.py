@@ -154,8 +154,8 @@ def test_kernels_agree_as_machine_code(machine_code, seed: int, count: int) -> N
     parameters, buffer = machine_code.buffer(words), machine_code.buffer(room)
     given, expected = array("h", words.tolist()), array("h", room.tolist())
     for name in ("principal_distance", "residual_distance"):
-        distance = getattr(pca_bytecode, name)(given, expected)
-        assert machine_code.call(name, parameters, buffer) == distance, name
+        distance = getattr(pca_bytecode, name)(given, len(family.loadings), expected)
+        assert machine_code.call(name, parameters, len(family.loadings), buffer) == distance, name
         assert buffer.array().tolist() == expected.tolist(), name
     for j in range(count):
         part = pca_bytecode.principal_back(given, expected, j)

@@ -95,14 +95,14 @@ def test_the_kernels_by_hand() -> None:
 
 
 def test_a_prototype_that_is_farther_is_given_up() -> None:
-    """With the nearest first, the others cost one feature each: nothing of the rest of their rows is read."""
-    coordinates = np.full((3, 4), 100, dtype=np.int32)
+    """With the nearest first, the others cost four features each: nothing of the rest of their rows is read."""
+    coordinates = np.full((3, 8), 100, dtype=np.int32)
     coordinates[0] = 0
-    section = bytearray(Prototypes(coordinates, words(60, 1, 1, 1), 1, 8000, None, 0, 1).parameters())
-    expected, other = array("h", [9, 9, 9, 9, 0, 0, 0]), array("h", [9, 9, 9, 9, 0, 0, 0])
-    distance = prototypes_bytecode.prototype_sums(bytes(section), expected, prototypes.POWERS)
-    section[-3:] = bytes([9, 9, 9])
-    assert prototypes_bytecode.prototype_sums(bytes(section), other, prototypes.POWERS) == distance == 4 * 81
+    section = bytearray(Prototypes(coordinates, words(60, 1, 1, 1, 1, 1, 1, 1), 1, 8000, None, 0, 1).parameters())
+    expected, other = array("h", [9] * 8 + [0] * 3), array("h", [9] * 8 + [0] * 3)
+    distance = prototypes_bytecode.prototype_sums(bytes(section), 8, expected, prototypes.POWERS)
+    section[-4:] = bytes([9, 9, 9, 9])
+    assert prototypes_bytecode.prototype_sums(bytes(section), 8, other, prototypes.POWERS) == distance == 8 * 81
     assert expected == other
 
 
@@ -252,6 +252,6 @@ def test_the_kernel_agrees_as_machine_code(machine_code, seed: int, count: int) 
     parameters, buffer = machine_code.buffer(np.frombuffer(section, np.uint8).copy()), machine_code.buffer(room)
     powers = machine_code.buffer(np.array(prototypes.POWERS, dtype=np.int16))
     expected = array("h", room.tolist())
-    distance = prototypes_bytecode.prototype_sums(section, expected, prototypes.POWERS)
-    assert machine_code.call("prototype_sums", parameters, buffer, powers) == distance
+    distance = prototypes_bytecode.prototype_sums(section, count, expected, prototypes.POWERS)
+    assert machine_code.call("prototype_sums", parameters, count, buffer, powers) == distance
     assert buffer.array().tolist() == expected.tolist()
