@@ -247,6 +247,9 @@ def _open_log(path: Path) -> TextIO:
     try:
         with path.open("ab+") as file:
             if file.tell():
+                file.seek(0)
+                if not file.read(9).startswith(b'{"time": '):
+                    raise InputError(f"{path} is no log of `offbeat monitor`; name another with --log")
                 file.seek(-1, 2)
                 if file.read() != b"\n":
                     file.write(b"\n")

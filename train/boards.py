@@ -175,9 +175,7 @@ class Limits:
 def board_named(name: str) -> Board:
     """The board of that name. Raises InputError, which lists those that there are."""
     if name not in BOARDS:
-        raise InputError(
-            f"--board {name} is none that offbeat knows; choose {', '.join(BOARDS)}, or say --flash and --ram"
-        )
+        raise InputError(f"there is no board {name!r} that offbeat knows; choose {', '.join(BOARDS)}")
     return BOARDS[name]
 
 

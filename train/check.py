@@ -17,7 +17,7 @@ from .check_data import amount, channel_count, labels, sampling_rate
 from .check_report import Finding, FitReport, Verdict
 from .check_signals import Signals
 from .check_survey import Survey
-from .choose import FEATURE_SETS, feature_sets
+from .choose import FEATURE_SETS, feature_sets, require_window
 from .cost import Cost
 from .errors import InputError
 from .features import MAX_WINDOW, MIN_WINDOW, Feature
@@ -58,6 +58,7 @@ def check(
     first = readers[0]
     window = options.window or default_window(first.rate)
     hop = options.hop or default_hop(first.rate, window)
+    require_window(window)
     if not 1 <= hop <= window:
         raise InputError(f"--hop {hop} is out of range; choose 1 to {window} samples, the length of a window")
     kinds = _features(readers, window)

@@ -50,6 +50,12 @@ def _set_of(name: str, window: int, slow: Sequence[bool]) -> list[Feature]:
     return [Feature(KINDS[kind], *rest) for kind, *rest in board.features_of(name, window, slow)]
 
 
+def require_window(window: int) -> None:
+    """Raises InputError for a length of windows, in samples, that cannot be."""
+    if not MIN_WINDOW <= window <= MAX_WINDOW:
+        raise InputError(f"--window {window} is out of range; choose {MIN_WINDOW} to {MAX_WINDOW} samples")
+
+
 def feature_sets(
     readers: Sequence[RecordingReader], window: int, asked: str
 ) -> tuple[dict[str, list[Feature]], list[str]]:
@@ -58,8 +64,7 @@ def feature_sets(
     window: samples; asked: a name of FEATURE_SETS or ``auto``. Raises InputError for a window that cannot be,
     for a set that is none, and where every channel is constant.
     """
-    if not MIN_WINDOW <= window <= MAX_WINDOW:
-        raise InputError(f"--window {window} is out of range; choose {MIN_WINDOW} to {MAX_WINDOW} samples")
+    require_window(window)
     if asked != "auto" and asked not in FEATURE_SETS:
         raise InputError(f"--features {asked} is no set of features; choose auto, {', '.join(FEATURE_SETS)}")
     reader = readers[0]

@@ -38,6 +38,10 @@ def write_csv_rows(
     one after the block before, time leaps. Raises InputError for what would not be read as it was, and OSError.
     """
     header = _header(about)
+    if path.is_dir():
+        raise InputError(f"{path} is a directory; name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no directory {path.parent}; make it, or name another")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

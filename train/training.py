@@ -18,7 +18,7 @@ from .boards import Limits
 from .budget import Budget, parse_budget
 from .calibrate import Calibration, rate_supported
 from .candidate import Candidate, Faulty, Plan, teacher_quality
-from .choose import feature_sets, is_process, least_deviations, still_channels
+from .choose import feature_sets, is_process, least_deviations, require_window, still_channels
 from .crossfit import blocks_of
 from .dataset import WindowSet, collect
 from .distill import STUDENTS
@@ -356,6 +356,7 @@ def train(
     rate = readers[0].rate
     window = options.window or default_window(rate)
     hop = default_hop(rate, window) if options.hop is None else options.hop
+    require_window(window)
     if not 1 <= hop <= window:
         raise InputError(f"--hop {hop} is out of range; choose 1 to {window} samples, the length of the window")
     sets, warnings = feature_sets(readers, window, options.features)

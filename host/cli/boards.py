@@ -60,8 +60,13 @@ def command(
     elif name is None:
         say("\nThe wiring of one of them: offbeat boards NAME --sensor lis3dh")
     else:
-        say(f"\nA {name} is for exports in C: offbeat export --to c, arduino or zephyr" if shown[0].wiring is None else
-            f"\nA sensor {choice.name} needs no wire.")  # fmt: skip
+        say(f"\n{_exports(shown[0])}" if shown[0].wiring is None else f"\nA sensor {choice.name} needs no wire.")
+
+
+def _exports(board: Board) -> str:
+    """How a model gets onto a board that `offbeat deploy` does not go to."""
+    own = "microbit (MicroPython), " if board.name.startswith("microbit") else ""
+    return f"A {board.name} takes exports: offbeat export --to {own}c, arduino or zephyr."
 
 
 def _print(boards: Sequence[Board]) -> None:

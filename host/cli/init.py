@@ -54,4 +54,6 @@ def command(
     elif choice is not None and is_wired(choice):
         say(f"\n{wiring_drawing(known, choice)}\n")
     if known.wiring is not None:
+        if port is None:
+            say(f"Find the port with `offbeat ports`, and write it into {FILE}.")
         say("Next: offbeat deploy, offbeat record normal.csv --seconds 1800, offbeat train normal.csv, offbeat deploy")

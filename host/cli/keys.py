@@ -22,7 +22,11 @@ Name = Annotated[
     str, typer.Argument(help="Name in ~/.config/offbeat/keys ($OFFBEAT_KEYS), or a path.", show_default=False)
 ]
 DeviceClass = Annotated[
-    str, typer.Option("--class", help="Device class, at most 16 bytes: boards take models of their own class only.")
+    str,
+    typer.Option(
+        "--class",
+        help="Device class, at most 16 bytes: boards take models of their own class only; by default none.",
+    ),
 ]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-EXAMPLE = "offbeat monitor --port /dev/ttyACM0 --log fan.jsonl"
+EXAMPLE = "offbeat monitor --port /dev/ttyACM0 --log fan-live.jsonl"
 NEEDS_ARGUMENTS = True
 
 _BAR = 32

@@ -26,16 +26,20 @@ def command(
         typer.Option(help="NAME@SECOND, or NAME@SECOND+GROWTH in seconds; may be given more than once."),
     ] = None,
     sensor: Annotated[str, typer.Option(help="LIS3DH, ADXL345, MPU-6050, MSA301 or MMA8653.")] = "LIS3DH",
-    seed: Annotated[int, typer.Option(help="Same seed, same recording.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same recording.")] = 0,
     json: Json = False,
 ) -> None:
     """Simulate a rotating machine seen by a 3-axis accelerometer, with faults that are labelled.
 
     The physics, the faults and their sources: docs/simulator.md.
     """
+    from offbeat.train.errors import InputError
     from offbeat.train.simulate import SimulatedStream, parse_fault, write_csv
 
     faults = tuple(parse_fault(text) for text in fault or ())
+    for text, each in zip(fault or (), faults, strict=True):
+        if each.start >= seconds:
+            raise InputError(f"--fault {text} begins behind the end; --seconds {seconds:g} is shorter")
     stream = SimulatedStream(machine=machine, rate=rate, faults=faults, seed=seed, sensor=sensor)
     with progress(json) as show:
         write_csv(stream, out, seconds=seconds, progress=lambda done, total: show("simulating", done / max(total, 1)))

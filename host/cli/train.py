@@ -44,7 +44,7 @@ def command(
     votes: Annotated[str, typer.Option(help="K/N: alarm when K of the last N windows exceed.")] = "3/5",
     holdoff: Annotated[int, typer.Option(help="Windows after an alarm in which none starts.")] = 0,
     features: Annotated[str, typer.Option(help=_FEATURES_HELP)] = "auto",
-    board: Annotated[str | None, typer.Option(help="Keep to half of this board; --board list names them.")] = None,
+    board: Annotated[str | None, typer.Option(help="Keep to half of this board; `offbeat boards` lists them.")] = None,
     flash: Annotated[str | None, typer.Option(help="Flash for the detector, code included: 16K.")] = None,
     ram: Annotated[str | None, typer.Option(help="RAM for the detector: 4K.")] = None,
     latency: Annotated[str | None, typer.Option(help="From a window's last sample to its verdict: 5ms.")] = None,

@@ -49,6 +49,10 @@ def command(
     """
     from offbeat.host.virtual import VirtualBoard, source_from
 
+    if model is not None:
+        from offbeat.train.modelfile import read_model
+
+        read_model(model)  # refused here, or the board would start and say so only to who listens
     frames = source_from(source, machine=machine, faults=fault or (), rate=rate, seed=seed, loop=loop, sensor=sensor)
     with VirtualBoard(model=model, source=frames, speed=speed, firmware=firmware, board=board) as running:
         if json:

@@ -188,6 +188,14 @@ def test_bad_usage(normal: Path, model: Path, tmp_path: Path) -> None:
     refused("simulate", tmp_path / "s.csv", "--fault", "gremlins@3", says="no fault 'gremlins'")
     refused("simulate", tmp_path / "s.csv", "--fault", "gear_tooth@3", says="a fan cannot have gear_tooth")
     refused("simulate", tmp_path / "s.csv", "--machine", "toaster", says="no machine 'toaster'")
+    refused("simulate", tmp_path / "s.csv", "--seconds", "nan", says="--seconds nan is out of range")
+    refused("simulate", tmp_path / "s.csv", "--seconds", "inf", says="--seconds inf is out of range")
+    refused("simulate", tmp_path / "s.csv", "--fault", "imbalance@60", says="begins behind the end")
+    refused("simulate", tmp_path, says="is a directory")
+    refused("simulate", tmp_path / "none" / "s.csv", says="there is no directory")
+    refused("train", normal, "-o", tmp_path / "m", "--window", -3, says="--window -3 is out of range")
+    refused("virtual", "--model", normal, says="not an offbeat model file")
+    assert run("simulate", tmp_path / "s.csv", "--seed", -1).returncode == 2
     assert run("nonsense").returncode == 2
 
 

@@ -82,9 +82,9 @@ def test_boards() -> None:
     assert shown.returncode == 0 and "ch32v003" in shown.stdout and "133 MHz" in shown.stdout
     (board,) = json.loads(run("boards", "esp32", "--json").stdout)
     assert board["ram"] == 520 * 1024 and "GPIO21  SDA" in board["wiring"]
-    assert "exports in C" in run("boards", "bluepill").stdout
+    assert "takes exports: offbeat export --to c" in run("boards", "bluepill").stdout
     assert "needs no wire" in run("boards", "pico", "--sensor", "temperature").stdout
-    refused("boards", "pic0", says="--board pic0 is none that offbeat knows")
+    refused("boards", "pic0", says="there is no board 'pic0' that offbeat knows")
 
 
 @pytest.mark.parametrize(

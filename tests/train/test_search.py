@@ -129,7 +129,7 @@ def test_a_board_leaves_half_to_the_firmware() -> None:
     assert limits.core == "cortex-m0" and limits_of(BOARDS["esp32"]).core == limits_of(None).core == "cortex-m3"
     assert (limits.flash, limits.ram, limits.clock) == (1 << 20, 132 * 1024, 133e6)
     assert limits_of(BOARDS["pico"], ram=1000).ram == 1000
-    with pytest.raises(InputError, match=r"--board pikko is none that offbeat knows; choose ch32v003, .*pico2"):
+    with pytest.raises(InputError, match=r"there is no board 'pikko' that offbeat knows; choose ch32v003, .*pico2"):
         board_named("pikko")
     for name, board in BOARDS.items():
         assert name == board.name and board.source and board.ram < board.flash

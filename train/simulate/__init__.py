@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _ROWS = 40000
+_MOST_FRAMES = 10**9
 
 
 def simulate(
@@ -59,10 +60,9 @@ def simulate(
 
 
 def _frames(seconds: float, rate: float) -> int:
-    count = round(seconds * rate)
-    if count < 1:
-        raise InputError(f"--seconds {seconds:g} is less than one sample; ask for more")
-    return count
+    if not 1 <= seconds * rate < _MOST_FRAMES:
+        raise InputError(f"--seconds {seconds:g} is out of range; ask for 1 to {_MOST_FRAMES} samples")
+    return round(seconds * rate)
 
 
 def write_csv(
