@@ -81,6 +81,8 @@ class Listener:
         except MemoryError:
             gc.collect()
             self._refuse(sequence, "memory")
+        except Exception:  # whatever it is: no line ends the main loop, and with it the detection
+            self._refuse(sequence, "error")
 
     def _answer(self, kind, sequence):
         lines = self._app.lines

@@ -105,7 +105,7 @@ class Slots:
         """
         if self.manifest is not None and self.manifest.raw == manifest.raw and not anew:
             return
-        self.manifest = None
+        self.finish()
         self._make_directory()
         path = self.path(self.idle())
         self.received = self._written = 0

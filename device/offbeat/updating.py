@@ -68,8 +68,9 @@ class Update:
             return why
         try:
             self.slots.begin(manifest, anew)
-        except OSError:
-            return self._flash_or_room(manifest)
+        except (OSError, MemoryError) as error:  # what came before is not gone on with either
+            self._reject("memory" if isinstance(error, MemoryError) else self._flash_or_room(manifest))
+            return self.why
         self._manifest = manifest
         self.why = ""
         self._enter(RECEIVING)

@@ -839,6 +839,49 @@ def a_full_flash_is_said():
     assert rig.refused("begin", d=plain(b"x" * 300000)) in ("busy",)
 
 
+def a_second_model_that_cannot_begin_ends_the_first():
+    """No room, flash that fails, or no memory: the board is idle then, and goes on."""
+    for fault, why in (("room", "room"), ("flash", "flash"), ("memory", "memory")):
+        rig = Rig(24)
+        rig.done("begin", d=plain(NEW))
+        at = int(rig.done("data", o=0, d=NEW[:100])["at"])
+        slots = rig.app.slots
+        length = 90000 if fault == "room" else len(LARGE)
+        other = seal(unsigned(UNSIGNED, 0, 7, length, "", bytes(32)))
+        room = slots.room
+        if fault != "room":
+
+            def failing_room():
+                raise MemoryError if fault == "memory" else OSError(5)
+
+            slots.room = failing_room
+        assert rig.refused("begin", d=other) == why
+        slots.room = room
+        assert rig.done()["state"] == "idle" and rig.done()["why"] == why
+        assert rig.refused("data", o=at, d=NEW[at:200]) == "begin"
+        assert rig.refused("commit", test=1, probation=1, alarms=0, auto=0) == "begin"
+        rig.turn(400)
+        assert "SCORE" in [kind for kind, _ in rig.take()]
+        assert rig.offer() == "test"
+        os.umount("/f")
+
+
+def a_command_that_fails_ends_nothing():
+    rig = Rig()
+    rig.done()
+    for error in (AttributeError, ZeroDivisionError, RuntimeError, OSError):
+
+        def failing_say(lines):
+            raise error
+
+        rig.app.update.say, kept = failing_say, rig.app.update.say
+        assert rig.refused() == ("flash" if error is OSError else "error")
+        rig.app.update.say = kept
+        assert rig.done()["state"] == "idle"
+    rig.turn(400)
+    assert "SCORE" in [kind for kind, _ in rig.take()]
+
+
 def an_oversized_model_is_refused_before_it_comes():
     rig = Rig(24)
     digest = bytes(32)
