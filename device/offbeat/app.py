@@ -15,7 +15,7 @@ from .examination import GAP, DoubtfulRing, Examination, forget, remembers
 from .fit import misfit, reason_names
 from .lines import LineWriter
 from .link import quote
-from .loading import board_thermometer, load, load_adaptation, open_journal, open_models
+from .loading import board_thermometer, load, load_adaptation, open_evidence, open_journal, open_models
 from .quality import BUS, CLIPPED, FIT, LOST, REASONS, SILENT
 from .sampling import Sampler
 from .sensors import BUS as BUS_FLAG
@@ -89,6 +89,8 @@ class App:
         self.detector = self.ring = self.evidence = self.adaptation = None
         self._names = []
         self.listener.forget()
+        if self._watchdog is not None:
+            self._watchdog.follow(model)
         if model and not self._why_idle:
             self.adaptation = load_adaptation(self.path, model)
             self.detector = self.adaptation.detector if self.adaptation else Detector(model)
@@ -96,7 +98,7 @@ class App:
             self._remembers = remembers(model)
             self._examination = Examination(model, self.source.limits)
             self._names = [quote(name).encode() for name in reason_names(model)]
-            self.evidence = None if self._alarms_kept == 0 else _evidence(model, self._alarms_kept)
+            self.evidence = None if self._alarms_kept == 0 else open_evidence(model, self._alarms_kept)
 
     def exchange(self, model, detector, ring, adaptation=None):
         """Score with another model from here on, with a detector and a ring that know the frames so far; None: idle."""
@@ -104,6 +106,8 @@ class App:
         self.listener.forget()
         self.model, self.detector, self.ring, self.adaptation = model, detector, ring, adaptation
         self._names = []
+        if self._watchdog is not None:
+            self._watchdog.follow(model)
         if detector is not None:
             self._remembers = remembers(model)
             self._examination = Examination(model, self.source.limits)
@@ -116,6 +120,7 @@ class App:
     def guard(self, watchdog):
         """Feed this outputs.Watchdog from now on."""
         self._watchdog = watchdog
+        watchdog.follow(self.model)
 
     def start(self):
         """Announce the board; then gather garbage once, so that the heap is whole before sampling."""
@@ -403,16 +408,6 @@ class App:
         self._mode(self.mode_name(), why)
 
 
-def _evidence(model, alarms):
-    """Room for raw frames around alarms, or None: no memory, or none for its code."""
-    try:
-        from .evidence import evidence_for
-
-        return evidence_for(model, alarms)
-    except (ImportError, MemoryError):
-        return None
-
-
 def make_app(
     source, path="model.beat", board="", unique="", journal="journal", scores=1, heartbeat=10, evidence=None,
     alarm_pin=None, alarm_level=1, watchdog=None, patience=None, thermometer=None, button=None,
@@ -436,9 +431,9 @@ def make_app(
         app.button = Button(button, path)
     gc.collect()
     if watchdog is not None:  # last: from here on it must be fed
-        from .outputs import Watchdog, open_watchdog, patience_for
+        from .outputs import Watchdog, open_watchdog
 
-        app.guard(Watchdog(open_watchdog(watchdog), int(1000 * patience) if patience else patience_for(model)))
+        app.guard(Watchdog(open_watchdog(watchdog), int(1000 * (patience or 0))))
     app.start()
     return app
 
@@ -464,7 +459,7 @@ def run(source, path="model.beat", board="", unique="", journal="journal", **opt
         alarm_pin    number of a pin, or a machine.Pin that is an output, which follows the alarm; alarm_level: 0 where
                      an alarm draws it low
         watchdog     ms, for machine.WDT, or an object with feed(): it is fed while windows are judged; patience:
-                     seconds without one after which it is fed no more, 30 or longer by default
+                     seconds without one after which it is fed no more; without it a window and 8 hops, at least 30 s
         button       a function that says whether a button is down: held for three seconds, it makes the board learn its
                      model, docs/learning.md
         thermometer  a function that gives 1/100 degC, False for none; without it the board's own, where it has one

@@ -1,4 +1,5 @@
-"""What a board finds at a start: its model, what slow adaptation has followed, its journal, its thermometer."""
+"""What a board finds at a start: its model, what slow adaptation has followed, its journal, room
+for evidence, its thermometer."""
 
 import os
 
@@ -66,6 +67,16 @@ def open_journal(directory, unique, model):
         from . import journal
 
         return journal.open_journal(directory, unique, "%s %s" % (model.identity if model else "none", VERSION))
+    except (ImportError, MemoryError):
+        return None
+
+
+def open_evidence(model, alarms):
+    """Room for raw frames around alarms, or None: no memory, or none for its code."""
+    try:
+        from .evidence import evidence_for
+
+        return evidence_for(model, alarms)
     except (ImportError, MemoryError):
         return None
 

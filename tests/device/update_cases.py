@@ -413,6 +413,31 @@ def a_model_that_the_board_gives_itself_ends_the_trial():
         os.umount("/f")
 
 
+def the_watchdog_follows_the_model():
+    class Seen:
+        def __init__(self):
+            self.models = []
+
+        def follow(self, model):
+            self.models.append(model.identity)
+
+        def judged(self):
+            pass
+
+        def step(self, idle):
+            pass
+
+    rig = Rig()
+    seen = Seen()
+    rig.app.guard(seen)
+    assert rig.offer(test=5, probation=50) == "test"
+    rig.turn(1000)
+    rig.done("probation")
+    rig.done("revert")
+    rig.app.use(modelfile.parse(content("strict.beat")))
+    assert seen.models == [NAMES[name] for name in ("old", "new", "old", "strict")]
+
+
 def a_model_that_was_learned_counts_until_the_next_one_is_pushed():
     rig = Rig()
     assert rig.offer(test=2, probation=2, auto=1) == "test"
@@ -851,8 +876,8 @@ def a_second_model_that_cannot_begin_ends_the_first():
         room = slots.room
         if fault != "room":
 
-            def failing_room():
-                raise MemoryError if fault == "memory" else OSError(5)
+            def failing_room(error=MemoryError if fault == "memory" else OSError):
+                raise error
 
             slots.room = failing_room
         assert rig.refused("begin", d=other) == why
@@ -871,7 +896,7 @@ def a_command_that_fails_ends_nothing():
     rig.done()
     for error in (AttributeError, ZeroDivisionError, RuntimeError, OSError):
 
-        def failing_say(lines):
+        def failing_say(lines, error=error):
             raise error
 
         rig.app.update.say, kept = failing_say, rig.app.update.say
