@@ -58,6 +58,7 @@ class App:
         self.thermometer = thermometer
         self.path = path
         self.learning = None
+        self.may_learn = False  # also where models have to be signed
         self.adaptation = None
         self.button = None
         self._scores = scores
@@ -411,7 +412,7 @@ class App:
 def make_app(
     source, path="model.beat", board="", unique="", journal="journal", scores=1, heartbeat=10, evidence=None,
     alarm_pin=None, alarm_level=1, watchdog=None, patience=None, thermometer=None, button=None,
-    models="models",
+    models="models", learn=False,
 ):  # fmt: skip
     """The App of a board, started; run() says what the arguments mean."""
     model, why = load(path)
@@ -425,6 +426,7 @@ def make_app(
     own = board_thermometer() if thermometer is None else thermometer
     app = App(source, model, None, board, unique, why, kept, scores, heartbeat, evidence, pin, own or None, path)
     app.slots = slots
+    app.may_learn = bool(learn)
     if button is not None:
         from .learn_session import Button
 
@@ -464,6 +466,7 @@ def run(source, path="model.beat", board="", unique="", journal="journal", **opt
                      model, docs/learning.md
         thermometer  a function that gives 1/100 degC, False for none; without it the board's own, where it has one
         models       directory for models that are pushed, "models"; None to take none, docs/updates.md
+        learn        True: a host may have the board learn or adapt although models have to be signed, docs/security.md
 
     serve() is the same for asyncio.
     """

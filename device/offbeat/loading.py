@@ -50,6 +50,12 @@ def model_file(app):
     return app.slots.running_file(app.path)
 
 
+def may_change_model(app):
+    """Whether LEARN and ADAPT may put another model in the place of the one that runs: on a board that takes signed
+    ones only, where run(learn=True) says so."""
+    return app.may_learn or app.slots is None or not app.slots.takes_only_signed()
+
+
 def load_adaptation(path, model):
     """The model's slow adaptation, where it is on; None otherwise."""
     try:

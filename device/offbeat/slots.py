@@ -8,7 +8,7 @@ from binascii import unhexlify
 
 from . import modelfile
 from .ledger import ENDS, FACTORY, FIRST, NO_PHASE, NOWHERE, PROBATION, SECOND, TEST, Ledger, sync
-from .manifest import SIZE, Manifest, ManifestError
+from .manifest import SIZE, UNSIGNED, Manifest, ManifestError
 
 BLOCK = 4096
 """Bytes that are written at a time: a block of littlefs, so that an append copies nothing."""
@@ -85,6 +85,10 @@ class Slots:
             if len(data) != manifest.length or file.readinto(data) != len(data):
                 raise OSError(5)  # EIO
         return data, manifest
+
+    def takes_only_signed(self):
+        """Whether somebody's key counts here."""
+        return self.ledger.algorithm != UNSIGNED
 
     def idle(self):
         """The slot that is free to be written: neither in use, nor confirmed as long as that can be helped."""

@@ -476,6 +476,29 @@ def slow_adaptation_goes_on_with_the_old_model():
     assert adapt("0")["on"] == "0" and rig.start() == NAMES["old"]
 
 
+def a_provisioned_board_neither_learns_nor_adapts_unless_it_may():
+    rig = Rig()
+
+    def ask(kind, **fields):
+        rig.take()
+        for byte in link.encode(kind, 6, [(key, link.quote(value)) for key, value in fields.items()]):
+            rig.app.listener.feed(byte)
+        return next((kind, fields.get("why")) for kind, fields in rig.take() if fields.get("re") == "6")
+
+    rig.provision()
+    for _ in range(2):
+        assert ask("LEARN", seconds=60, every=3600, budget="1/hour") == ("NAK", "signed")
+        assert ask("ADAPT", on=1) == ("NAK", "signed")
+        assert rig.app.learning is None and rig.app.adaptation is None
+        for kind in ("LEARN", "ADAPT"):
+            assert ask(kind)[0] == "ACK", "how it is may be asked"
+        assert ask("ADAPT", on=0)[0] == ask("LEARN", stop=1)[0] == "ACK"
+        assert rig.start() == NAMES["old"], "and the same after a reset"
+    rig.app.may_learn = True
+    assert ask("ADAPT", on=1)[0] == "ACK" and rig.app.adaptation is not None
+    assert ask("LEARN", seconds=60, every=3600, budget="1/hour")[0] == "ACK" and rig.app.learning is not None
+
+
 def the_file_of_the_model_that_decides_is_handed_out():
     rig = Rig()
 
