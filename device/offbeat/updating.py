@@ -179,6 +179,9 @@ class Update:
         if self.shadow is not None:
             self.shadow.ring.restart()
             self.shadow.detector.reset()
+        for running in (self.shadow, self._active):
+            if running is not None:
+                running.pass_over_losses()
 
     def judged(self, changed, spent):
         """The active model has scored a window."""
@@ -251,6 +254,7 @@ class Update:
             self.slots.test(model)
         except OSError:
             raise RejectedError("flash")
+        shadow.begin()
         self.shadow = shadow
         self._active = None
         if app.detector is not None:

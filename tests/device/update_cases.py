@@ -18,6 +18,7 @@ from offbeat.app import App
 from offbeat.ledger import ENDS, PROBATION, TEST
 from offbeat.loading import load, open_models
 from offbeat.manifest import DOWNGRADE, ED25519, HMAC, UNSIGNED, Manifest, seal, signed, unsigned
+from offbeat.sensors import LOST
 from offbeat.sha2 import hmac256, new256
 
 DIRECTORY = sys.argv[1]
@@ -56,12 +57,20 @@ class Noise:
     def __init__(self):
         self.available = 0
         self.size = 9
+        self._flags = 0
         self._state = 1
+
+    def loses(self, count):
+        """Lose samples before the next frame, or notice that some went; count: where the driver counts that."""
+        setattr(self, count, getattr(self, count) + 3)
+        self._flags = LOST
 
     def read_into(self, frame):
         if not self.available:
             return False
         self.available -= 1
+        self.flags |= self._flags
+        self._flags = 0
         for i in range(2):
             self._state = (self._state * 8121 + 28411) % 134456
             frame[i] = ((self._state >> 4) % 3000 - 1500) * self.size // 9
@@ -519,11 +528,25 @@ def the_file_of_the_model_that_decides_is_handed_out():
 
 
 def lost_samples_revert():
-    rig = Rig()
-    assert rig.offer() == "test"
-    rig.app.update.shadow.ring.lost += 8
-    rig.turn(40)
-    assert rig.done()["why"] == "lost"
+    """As the sensor tells it: those of a FIFO that ran over, and of a timer that was late."""
+    for phase in ("test", "probation"):
+        for count in ("lost", "overruns"):
+            rig = Rig()
+            rig.source.lost, rig.source.overruns = 7, 2
+            rig.send(NEW, plain(NEW))
+            rig.source.loses(count)
+            rig.turn(40)
+            assert rig.check(test=5, probation=50) == "test", "what was lost before it ran is not its fault"
+            rig.turn(1000)
+            if phase == "probation":
+                rig.done("probation")
+            rig.turn(40)
+            assert rig.app.update.state == (updating.PROBATION if phase == "probation" else updating.TESTED)
+            rig.source.loses(count)
+            rig.turn(40)
+            assert rig.done()["state"] == "idle" and rig.done()["why"] == "lost"
+            assert rig.app.model.identity == NAMES["old"] and ENDS[rig.app.slots.ledger.end] == "lost"
+            os.umount("/f")
 
 
 def a_recording_in_between_does_no_harm():
