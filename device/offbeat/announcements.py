@@ -11,6 +11,11 @@ from .sensors import COUNTER
 _COUNTS = tuple(b" %s=" % reason.encode() for reason in REASONS)
 
 
+def is_in_alarm(detector):
+    """Whether the alarm of a detector, or None, has been said and lasts."""
+    return detector is not None and detector.decision.alarm
+
+
 def rate_text(source):
     """A source's sampling rate in Hz, with three decimals."""
     rate = source.rate_millihertz

@@ -8,7 +8,7 @@ import sys
 import time
 from array import array
 
-from .announcements import rate_text, say_health, say_hello
+from .announcements import is_in_alarm, rate_text, say_health, say_hello
 from .commands import LINE, Listener
 from .detector import Detector
 from .examination import GAP, DoubtfulRing, Examination, forget, remembers
@@ -57,7 +57,7 @@ class App:
         self.update = None  # an updating.Update as soon as a host has asked for one
         self.thermometer = thermometer
         self.path = path
-        self.learning = None
+        self.detector = self.learning = None
         self.may_learn = False  # also where models have to be signed
         self.adaptation = None
         self.button = None
@@ -85,6 +85,8 @@ class App:
         """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
         if self.update is not None:
             self.update.revert("superseded")
+        if is_in_alarm(self.detector):
+            self._alarm(self.detector, 0)
         self._why_idle = misfit(model, self.source) if model else why
         self.model = model
         self.detector = self.ring = self.evidence = self.adaptation = None
@@ -115,8 +117,8 @@ class App:
             self._names = [quote(name).encode() for name in reason_names(model)]
         if (old is None) != (detector is None):
             self._mode(self.mode_name(), "update")
-        if detector is not None and detector.decision.alarm != (old is not None and old.decision.alarm):
-            self._alarm(detector, 1 if detector.decision.alarm else 0)
+        if is_in_alarm(detector) != is_in_alarm(old):
+            self._alarm(detector or old, 1 if is_in_alarm(detector) else 0)
 
     def guard(self, watchdog):
         """Feed this outputs.Watchdog from now on."""

@@ -15,9 +15,13 @@ from flash import BLOCK, Flash
 from offbeat import app as app_module
 from offbeat import commands, link, modelfile, trying, updating
 from offbeat.app import App
+from offbeat.journal import open_journal
 from offbeat.ledger import ENDS, PROBATION, TEST
 from offbeat.loading import load, open_models
 from offbeat.manifest import DOWNGRADE, ED25519, HMAC, UNSIGNED, Manifest, seal, signed, unsigned
+from offbeat.outputs import AlarmPin
+from offbeat.records import ALARM, ALARM_END
+from offbeat.records import whole as length_of_record
 from offbeat.sensors import LOST
 from offbeat.sha2 import hmac256, new256
 
@@ -336,6 +340,50 @@ def an_alarm_that_lasts_is_said_when_the_model_changes():
     for byte in link.encode("UPDATE", 5, [("do", "revert")]):
         rig.app.listener.feed(byte)
     assert ("ALARM", "0") in [(kind, fields.get("on")) for kind, fields in rig.take()]
+
+
+def an_alarm_ends_with_the_model_that_raised_it():
+    """A model that the board gives itself, and back to none: the pin is let go, the end is said and noted."""
+
+    class Pin:
+        level = None
+
+        def value(self, level):
+            self.level = level
+
+    for change in ("use", "adapt", "none", "misfit"):
+        rig = Rig(factory="" if change == "none" else "strict.beat")
+        if change == "none":
+            assert rig.offer("strict", test=5, probation=300, alarms=9) == "test"
+            rig.turn(1000)
+            rig.done("probation")
+        pin = Pin()
+        rig.app._pin = AlarmPin(pin)
+        rig.app.journal = journal = open_journal("/f/journal", "0001")
+        rig.take()
+        rig.source.size = 90
+        rig.turn(400)
+        alarms = [fields["on"] for kind, fields in rig.take() if kind == "ALARM"]
+        assert alarms == ["1"] and pin.level == 1, (change, alarms)
+        if change == "none":
+            rig.app.update.revert("host")
+        elif change == "adapt":
+            rig.app.use(rig.app.model)
+        else:
+            if change == "misfit":
+                rig.source.rate_millihertz = 100000
+            rig.app.use(modelfile.parse(content("old.beat")))
+        assert rig.app.mode_name() == (b"idle" if change in ("none", "misfit") else b"score")
+        said = [fields for kind, fields in rig.take() if kind == "ALARM"]
+        assert [fields["on"] for fields in said] == ["0"] and pin.level == 0, (change, said)
+        journal.events.flush()
+        data, _ = journal.events.log.read(0, 1000)
+        at, kinds = 0, []
+        while at < len(data):
+            kinds.append(data[at + 2])
+            at += length_of_record(data, at, len(data))
+        assert (kinds.count(ALARM), kinds.count(ALARM_END)) == (1, 1), kinds
+        os.umount("/f")
 
 
 def a_window_that_takes_too_long_reverts():
