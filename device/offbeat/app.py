@@ -8,7 +8,7 @@ import sys
 import time
 from array import array
 
-from .announcements import is_in_alarm, rate_text, say_health, say_hello
+from .announcements import is_in_alarm, say_health, say_hello
 from .commands import LINE, Listener
 from .detector import Detector
 from .examination import GAP, DoubtfulRing, Examination, forget, remembers
@@ -82,7 +82,10 @@ class App:
         self._rest_up = 0
 
     def use(self, model, why="no_model"):
-        """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
+        """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why.
+
+        Raises MemoryError; the board is idle then.
+        """
         if self.update is not None:
             self.update.revert("superseded")
         if is_in_alarm(self.detector):
@@ -95,13 +98,25 @@ class App:
         if self._watchdog is not None:
             self._watchdog.follow(model)
         if model and not self._why_idle:
-            self.adaptation = load_adaptation(self.path, model)
-            self.detector = self.adaptation.detector if self.adaptation else Detector(model)
-            self.ring = DoubtfulRing(model.channels, model.window, model.hop)
-            self._remembers = remembers(model)
-            self._examination = Examination(model, self.source.limits)
-            self._names = [quote(name).encode() for name in reason_names(model)]
-            self.evidence = None if self._alarms_kept == 0 else open_evidence(model, self._alarms_kept)
+            try:
+                self._build(model)
+            except MemoryError:
+                self.detector = self.ring = self.evidence = self.adaptation = None
+                self._why_idle = "memory"
+                raise
+
+    def _build(self, model):
+        self.adaptation = load_adaptation(self.path, model)
+        self.ring = DoubtfulRing(model.channels, model.window, model.hop)
+        self._know(model)
+        self.detector = self.adaptation.detector if self.adaptation else Detector(model)
+        self.evidence = None if self._alarms_kept == 0 else open_evidence(model, self._alarms_kept)
+
+    def _know(self, model):
+        """What is asked of a model's windows."""
+        self._remembers = remembers(model)
+        self._examination = Examination(model, self.source.limits)
+        self._names = [quote(name).encode() for name in reason_names(model)]
 
     def exchange(self, model, detector, ring, adaptation=None):
         """Score with another model from here on, with a detector and a ring that know the frames so far; None: idle."""
@@ -112,9 +127,7 @@ class App:
         if self._watchdog is not None:
             self._watchdog.follow(model)
         if detector is not None:
-            self._remembers = remembers(model)
-            self._examination = Examination(model, self.source.limits)
-            self._names = [quote(name).encode() for name in reason_names(model)]
+            self._know(model)
         if (old is None) != (detector is None):
             self._mode(self.mode_name(), "update")
         if is_in_alarm(detector) != is_in_alarm(old):
@@ -316,17 +329,6 @@ class App:
         self._last_health = time.ticks_ms()
         say_health(self, sequence)
 
-    def rate_text(self):
-        """The source's sampling rate in Hz, with three decimals."""
-        return rate_text(self.source)
-
-    def temperature(self):
-        """The board's temperature in 1/100 degC; None where it cannot be told."""
-        try:
-            return self.thermometer()
-        except OSError:
-            return None
-
     def uptime(self):
         """Seconds since the start; to be asked every few days at least."""
         now = time.ticks_ms()
@@ -372,7 +374,8 @@ class App:
         """Back to scoring: with the model that was learned, or the one before."""
         self.learning = None
         if model is not None:
-            self.use(model)
+            if self.model is not model:
+                self.use(model)
             if self.slots is not None:
                 self.slots.supersede(model)
         self._begin_anew()

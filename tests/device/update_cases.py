@@ -13,7 +13,7 @@ from binascii import b2a_base64
 from flash import BLOCK, Flash
 
 from offbeat import app as app_module
-from offbeat import commands, link, modelfile, trying, updating
+from offbeat import commands, learn_session, link, modelfile, trying, updating
 from offbeat.app import App
 from offbeat.journal import open_journal
 from offbeat.ledger import ENDS, PROBATION, TEST
@@ -554,6 +554,51 @@ def a_provisioned_board_neither_learns_nor_adapts_unless_it_may():
     rig.app.may_learn = True
     assert ask("ADAPT", on=1)[0] == "ACK" and rig.app.adaptation is not None
     assert ask("LEARN", seconds=60, every=3600, budget="1/hour")[0] == "ACK" and rig.app.learning is not None
+
+
+def what_was_learned_and_cannot_run_leaves_the_old_model():
+    """No memory for the model, for its file, or a file that is none; and the flash refuses."""
+    store, detector = learn_session.store, app_module.Detector
+
+    def fails(*_):
+        raise error
+
+    for fault, error in (
+        ("parse", None), ("build", MemoryError()), ("store", MemoryError()), ("store", OSError(28)), ("", None),
+    ):  # fmt: skip
+        for factory in ("old.beat", ""):
+            rig = Rig(factory=factory)
+            learn_session.time = rig.clock
+            before = NAMES["old"] if factory else "none"
+            for byte in link.encode("LEARN", 6, [("seconds", "60"), ("every", "3600"), ("budget", "1/hour")]):
+                rig.app.listener.feed(byte)
+            assert rig.app.learning is not None
+            rig.take()
+            run = rig.app.learning.run
+            run.model, run.stage = content("strict.beat")[: 99 if fault == "parse" else None], learn_session.DONE
+            if fault == "store":
+                learn_session.store = fails
+            elif fault == "build":
+
+                def builds(model):
+                    if model.identity == NAMES["strict"]:
+                        raise MemoryError
+                    return detector(model)
+
+                app_module.Detector = builds
+            rig.turn()
+            learn_session.store, app_module.Detector = store, detector
+            assert rig.app.learning is None
+            said = rig.take()
+            words = [fields.get("why") for kind, fields in said if kind == "LEARN"]
+            assert words == [None if not fault else "flash" if isinstance(error, OSError) else "memory"], said
+            runs = before if fault else NAMES["strict"]
+            assert (rig.app.model.identity if rig.app.model else "none") == runs
+            rig.turn(400)
+            assert ("SCORE" in [kind for kind, _ in rig.take()]) == (runs != "none"), (fault, factory)
+            assert rig.start() == runs, "and the same after a reset"
+            assert "model.beat.new" not in os.listdir("/f")
+            os.umount("/f")
 
 
 def the_file_of_the_model_that_decides_is_handed_out():
