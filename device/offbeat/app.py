@@ -70,7 +70,7 @@ class App:
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
         self._names = []
-        self._alarms_kept = evidence
+        self.alarms_kept = evidence
         self.use(model, why)
         self._last_look = self._last_health = self._last_step = self._last_frame = time.ticks_ms()
         # ms without a frame after which a sensor is silent
@@ -110,7 +110,7 @@ class App:
         self.ring = DoubtfulRing(model.channels, model.window, model.hop)
         self._know(model)
         self.detector = self.adaptation.detector if self.adaptation else Detector(model)
-        self.evidence = None if self._alarms_kept == 0 else open_evidence(model, self._alarms_kept)
+        self.evidence = None if self.alarms_kept == 0 else open_evidence(model, self.alarms_kept)
 
     def _know(self, model):
         """What is asked of a model's windows."""

@@ -1,6 +1,7 @@
 """What a board finds at a start: its model, what slow adaptation has followed, its journal, room
 for evidence, its thermometer."""
 
+import gc
 import os
 
 from . import VERSION, modelfile
@@ -85,6 +86,15 @@ def open_evidence(model, alarms):
         return evidence_for(model, alarms)
     except (ImportError, MemoryError):
         return None
+
+
+def fit_evidence(app):
+    """Evidence for the model that an App runs now: where its windows have another size, what was kept goes."""
+    if app.model is None or app.evidence is not None and app.evidence.is_for(app.model):
+        return
+    app.evidence = None
+    gc.collect()
+    app.evidence = None if app.alarms_kept == 0 else open_evidence(app.model, app.alarms_kept)
 
 
 def board_thermometer():

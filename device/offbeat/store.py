@@ -7,7 +7,7 @@ _PIECE = 256  # bytes that are compared at a time
 
 
 def store(path, data):
-    """Write a file whole. Raises OSError or MemoryError; the old file stands then, as it does after a power cut.
+    """Write a file whole. Raises OSError or MemoryError; the old file stands then.
 
     littlefs renames over the old file in one step. FAT does not: there the old one goes first, and recover() finds the
     new one where power fails between the two.

@@ -11,6 +11,7 @@ from array import array
 from . import modelfile
 from .fit import misfit
 from .ledger import NOWHERE
+from .loading import fit_evidence
 from .manifest import ED25519, SIZE, UNSIGNED
 from .sha2 import hmac256, new256, same
 from .trying import Running
@@ -141,6 +142,7 @@ class Update:
         except (OSError, MemoryError):
             return "flash"
         self._leave()
+        fit_evidence(self._app)
         return ""
 
     def revert(self, end):

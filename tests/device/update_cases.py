@@ -556,6 +556,38 @@ def a_provisioned_board_neither_learns_nor_adapts_unless_it_may():
     assert ask("LEARN", seconds=60, every=3600, budget="1/hour")[0] == "ACK" and rig.app.learning is not None
 
 
+def evidence_has_the_size_of_the_model_that_was_confirmed():
+    for factory in ("old.beat", ""):
+        rig = Rig(factory=factory)
+        evidence = rig.app.evidence
+        assert (evidence is None) == (not factory)
+        assert rig.offer("strict" if factory else "new", test=5, probation=5) == "test"
+        rig.turn(1000)
+        rig.done("probation")
+        rig.turn(1000)
+        rig.done("confirm")
+        if factory:
+            assert rig.app.evidence is evidence, "the same window and hop: what is kept stays"
+            assert rig.offer("new", test=5, probation=50) == "test"
+            rig.turn(1000)
+            rig.done("probation")
+            rig.done("revert")
+            assert rig.app.evidence is evidence
+            assert rig.offer("new", test=5, probation=5) == "test"
+            rig.turn(1000)
+            rig.done("probation")
+            rig.turn(1000)
+            rig.done("confirm")
+        rig.turn(400)
+        rig.source.size = 90
+        rig.turn(1000)
+        evidence = rig.app.evidence
+        (number,) = evidence.kept()
+        window, hop = 64, 16
+        assert evidence.about(number)[3:] == (window + 3 * hop, hop)
+        os.umount("/f")
+
+
 def what_was_learned_and_cannot_run_leaves_the_old_model():
     """No memory for the model, for its file, or a file that is none; and the flash refuses."""
     store, detector = learn_session.store, app_module.Detector
