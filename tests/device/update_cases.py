@@ -13,7 +13,7 @@ from binascii import b2a_base64
 from flash import BLOCK, Flash
 
 from offbeat import app as app_module
-from offbeat import commands, learn_session, link, modelfile, trying, updating
+from offbeat import commands, learn_session, link, modelfile, outputs, trying, updating
 from offbeat.app import App
 from offbeat.journal import open_journal
 from offbeat.ledger import ENDS, PROBATION, TEST
@@ -831,6 +831,48 @@ def a_key_is_handed_over_by_the_one_before():
     assert rig.refused("begin", d=content("new.sig")) == "class"
     rig.send(NEW, content("second.sig"))
     assert rig.check() == "test"
+
+
+def sampling_goes_on_while_a_hand_over_is_verified():
+    """Whoever asks, with whatever signature: no window is late, and the watchdog is fed."""
+
+    class Timer:
+        fed = 0
+
+        def feed(self):
+            self.fed += 1
+
+    rig = Rig()
+    rig.provision()
+    outputs.time = rig.clock
+    timer = Timer()
+    rig.app.guard(outputs.Watchdog(timer))
+    turns = 0
+    step = rig.app.step
+
+    def counted():
+        nonlocal turns
+        turns += 1
+        rig.source.available += 2
+        return step()
+
+    rig.app.step = counted
+    rig.said = b""
+    signature = content("handed.sig")
+    for last in (0, signature[0]):
+        fields = [("do", "trust"), ("algorithm", "1"), ("class", "fans")]
+        for name, value in (("key", content("second.pub")), ("sig", bytes([last]) + signature[1:])):
+            fields.append((name, b2a_base64(value).decode().strip()))
+        for byte in link.encode("UPDATE", 5, fields):
+            rig.app.listener.feed(byte)
+        said = rig.take()
+        assert not rig.source.available
+        scores = [found for kind, found in said if kind == "SCORE"]
+        assert len(scores) >= 30, len(scores)
+        assert said[-1][0] == ("ACK" if last else "NAK"), said[-1]
+    assert turns > 500 and timer.fed == turns
+    assert rig.app.slots.ledger.key == content("second.pub")
+    return {"turns": turns}
 
 
 def the_longest_answer_fits_a_line():
