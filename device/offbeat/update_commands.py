@@ -167,7 +167,8 @@ def _is_handed_over(app, algorithm, key, name, fields):
     ledger = app.slots.ledger
     if ledger.algorithm != ED25519 or "sig" not in fields:
         return False
-    steps = verifying(ledger.key, trust_statement(algorithm, key, name), a2b_base64(fields["sig"]))
+    statement = trust_statement(algorithm, key, name, app.unique)
+    steps = verifying(ledger.key, statement, a2b_base64(fields["sig"]))
     while True:
         try:
             next(steps)

@@ -824,7 +824,9 @@ def a_key_is_handed_over_by_the_one_before():
     assert rig.provision()["kind"] == "ACK", "asked again"
     second = {"algorithm": ED25519, "key": content("second.pub"), "class_": "fans"}
     assert rig.refused("trust", **second) == "trust"
-    assert rig.refused("trust", sig=content("handed.sig")[:-1] + b"\0", **second) == "trust"
+    signature = content("handed.sig")
+    assert rig.refused("trust", sig=signature[:-1] + bytes([signature[-1] ^ 1]), **second) == "trust"
+    assert rig.refused("trust", sig=content("elsewhere.sig"), **second) == "trust", "it is for the board 0002"
     assert rig.refused("trust", algorithm=UNSIGNED, key=bytes(32)) == "trust"
     assert rig.done("trust", sig=content("handed.sig"), **second)["kind"] == "ACK"
     rig.start()
@@ -859,9 +861,9 @@ def sampling_goes_on_while_a_hand_over_is_verified():
     rig.app.step = counted
     rig.said = b""
     signature = content("handed.sig")
-    for last in (0, signature[0]):
+    for right in (0, 1):
         fields = [("do", "trust"), ("algorithm", "1"), ("class", "fans")]
-        for name, value in (("key", content("second.pub")), ("sig", bytes([last]) + signature[1:])):
+        for name, value in (("key", content("second.pub")), ("sig", bytes([signature[0] ^ 1 ^ right]) + signature[1:])):
             fields.append((name, b2a_base64(value).decode().strip()))
         for byte in link.encode("UPDATE", 5, fields):
             rig.app.listener.feed(byte)
@@ -869,7 +871,7 @@ def sampling_goes_on_while_a_hand_over_is_verified():
         assert not rig.source.available
         scores = [found for kind, found in said if kind == "SCORE"]
         assert len(scores) >= 30, len(scores)
-        assert said[-1][0] == ("ACK" if last else "NAK"), said[-1]
+        assert said[-1][0] == ("ACK" if right else "NAK"), said[-1]
     assert turns > 500 and timer.fed == turns
     assert rig.app.slots.ledger.key == content("second.pub")
     return {"turns": turns}
