@@ -93,7 +93,7 @@ class LearnSession:
             app.use(model)
             store(self._path, data)
         except (OSError, MemoryError, modelfile.ModelError) as error:
-            model = data = None
+            model, data = None, b""  # room for the one before
             self._bring_back(old)
             self._end(b"failed", "flash" if isinstance(error, OSError) else "memory")
             return
