@@ -241,6 +241,8 @@ class Board:
             "model": "has no model that fits its sensor; push one with its model.beat",
             "window": "has no window to run; send WINDOW first",
             "learn": "is learning; wait for its end, or stop it with `offbeat learn --stop`",
+            "signed": "takes signed models only since a key was provisioned, so that it neither learns nor adapts when "
+            "asked over the line; push a model, or say learn=True in its main.py",
             "evidence": "keeps none; it needs a model that fits its sensor, memory, and evidence= in its main.py not 0",
             "gone": "no longer has the frames of that alarm, another one took their place; ask again",
         }

@@ -147,6 +147,15 @@ def _thermometer(value: object) -> object:
     return value
 
 
+def _switch(key: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if not isinstance(value, bool):
+            raise InputError(f"[run] {key} is {value!r}; it has to be true or false")
+        return value
+
+    return check
+
+
 RUN_KEYWORDS: Final[Mapping[str, Callable[[object], object]]] = {
     "journal": _directory("journal"),
     "models": _directory("models"),
@@ -159,6 +168,7 @@ RUN_KEYWORDS: Final[Mapping[str, Callable[[object], object]]] = {
     "watchdog": _whole("watchdog", 1000, 600000),
     "patience": _whole("patience", 1, 86400),
     "thermometer": _thermometer,
+    "learn": _switch("learn"),
 }
 """Keys of [run], each a keyword of app.run on the board, with what checks its value and brings it into JSON's form.
 A new keyword of app.run takes a line here."""

@@ -5,7 +5,7 @@ import struct
 
 from .adaptation import Adaptation, adapted, can_adapt, restored
 from .link import quote
-from .loading import model_file
+from .loading import may_change_model, model_file
 from .records import DRIFT, DRIFT_HEAD, LONGEST, OVERHEAD
 from .store import recover, store
 
@@ -74,6 +74,8 @@ def adapt(app, begin, fields):
         if fields["on"] == "1":
             if app.detector is None:
                 return "model"
+            if app.adaptation is None and not may_change_model(app):
+                return "signed"
             if app.adaptation is None and not can_adapt(app.model, app.detector):
                 return "family"
             if app.adaptation is None:

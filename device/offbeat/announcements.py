@@ -11,6 +11,11 @@ from .sensors import COUNTER
 _COUNTS = tuple(b" %s=" % reason.encode() for reason in REASONS)
 
 
+def is_in_alarm(detector):
+    """Whether the alarm of a detector, or None, has been said and lasts."""
+    return detector is not None and detector.decision.alarm
+
+
 def rate_text(source):
     """A source's sampling rate in Hz, with three decimals."""
     rate = source.rate_millihertz
@@ -70,7 +75,7 @@ def say_health(app, sequence):
     if sequence >= 0:
         lines.number(b" re=", sequence)
     if app.thermometer is not None:
-        temperature = app.temperature()
+        temperature = _temperature(app.thermometer)
         if temperature is not None:
             lines.number(b" temperature=", temperature)
     if app.journal is not None:
@@ -78,6 +83,14 @@ def say_health(app, sequence):
         lines.number(b" journal_failed=", app.journal.failed)
         lines.number(b" journal_dropped=", app.journal.dropped)
     lines.end()
+
+
+def _temperature(thermometer):
+    """In 1/100 degC; None where it cannot be told."""
+    try:
+        return thermometer()
+    except OSError:
+        return None
 
 
 def _say_counts(app):

@@ -8,14 +8,14 @@ import sys
 import time
 from array import array
 
-from .announcements import rate_text, say_health, say_hello
+from .announcements import is_in_alarm, say_health, say_hello
 from .commands import LINE, Listener
 from .detector import Detector
 from .examination import GAP, DoubtfulRing, Examination, forget, remembers
 from .fit import misfit, reason_names
 from .lines import LineWriter
 from .link import quote
-from .loading import board_thermometer, load, load_adaptation, open_journal, open_models
+from .loading import board_thermometer, load, load_adaptation, open_evidence, open_journal, open_models
 from .quality import BUS, CLIPPED, FIT, LOST, REASONS, SILENT
 from .sampling import Sampler
 from .sensors import BUS as BUS_FLAG
@@ -57,7 +57,8 @@ class App:
         self.update = None  # an updating.Update as soon as a host has asked for one
         self.thermometer = thermometer
         self.path = path
-        self.learning = None
+        self.detector = self.learning = None
+        self.may_learn = False  # also where models have to be signed
         self.adaptation = None
         self.button = None
         self._scores = scores
@@ -69,7 +70,7 @@ class App:
         self._indices = array("h", [0] * _REASONS)
         self._values = array("i", [0] * _REASONS)
         self._names = []
-        self._alarms_kept = evidence
+        self.alarms_kept = evidence
         self.use(model, why)
         self._last_look = self._last_health = self._last_step = self._last_frame = time.ticks_ms()
         # ms without a frame after which a sensor is silent
@@ -81,22 +82,41 @@ class App:
         self._rest_up = 0
 
     def use(self, model, why="no_model"):
-        """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why."""
+        """Score with this model from here on, a parsed one that fits the source; with none, idle, and say why.
+
+        Raises MemoryError; the board is idle then.
+        """
         if self.update is not None:
             self.update.revert("superseded")
+        if is_in_alarm(self.detector):
+            self._alarm(self.detector, 0)
         self._why_idle = misfit(model, self.source) if model else why
         self.model = model
         self.detector = self.ring = self.evidence = self.adaptation = None
         self._names = []
         self.listener.forget()
+        if self._watchdog is not None:
+            self._watchdog.follow(model)
         if model and not self._why_idle:
-            self.adaptation = load_adaptation(self.path, model)
-            self.detector = self.adaptation.detector if self.adaptation else Detector(model)
-            self.ring = DoubtfulRing(model.channels, model.window, model.hop)
-            self._remembers = remembers(model)
-            self._examination = Examination(model, self.source.limits)
-            self._names = [quote(name).encode() for name in reason_names(model)]
-            self.evidence = None if self._alarms_kept == 0 else _evidence(model, self._alarms_kept)
+            try:
+                self._build(model)
+            except MemoryError:
+                self.detector = self.ring = self.evidence = self.adaptation = None
+                self._why_idle = "memory"
+                raise
+
+    def _build(self, model):
+        self.adaptation = load_adaptation(self.path, model)
+        self.ring = DoubtfulRing(model.channels, model.window, model.hop)
+        self._know(model)
+        self.detector = self.adaptation.detector if self.adaptation else Detector(model)
+        self.evidence = None if self.alarms_kept == 0 else open_evidence(model, self.alarms_kept)
+
+    def _know(self, model):
+        """What is asked of a model's windows."""
+        self._remembers = remembers(model)
+        self._examination = Examination(model, self.source.limits)
+        self._names = [quote(name).encode() for name in reason_names(model)]
 
     def exchange(self, model, detector, ring, adaptation=None):
         """Score with another model from here on, with a detector and a ring that know the frames so far; None: idle."""
@@ -104,18 +124,19 @@ class App:
         self.listener.forget()
         self.model, self.detector, self.ring, self.adaptation = model, detector, ring, adaptation
         self._names = []
+        if self._watchdog is not None:
+            self._watchdog.follow(model)
         if detector is not None:
-            self._remembers = remembers(model)
-            self._examination = Examination(model, self.source.limits)
-            self._names = [quote(name).encode() for name in reason_names(model)]
+            self._know(model)
         if (old is None) != (detector is None):
             self._mode(self.mode_name(), "update")
-        if detector is not None and detector.decision.alarm != (old is not None and old.decision.alarm):
-            self._alarm(detector, 1 if detector.decision.alarm else 0)
+        if is_in_alarm(detector) != is_in_alarm(old):
+            self._alarm(detector or old, 1 if is_in_alarm(detector) else 0)
 
     def guard(self, watchdog):
         """Feed this outputs.Watchdog from now on."""
         self._watchdog = watchdog
+        watchdog.follow(self.model)
 
     def start(self):
         """Announce the board; then gather garbage once, so that the heap is whole before sampling."""
@@ -308,17 +329,6 @@ class App:
         self._last_health = time.ticks_ms()
         say_health(self, sequence)
 
-    def rate_text(self):
-        """The source's sampling rate in Hz, with three decimals."""
-        return rate_text(self.source)
-
-    def temperature(self):
-        """The board's temperature in 1/100 degC; None where it cannot be told."""
-        try:
-            return self.thermometer()
-        except OSError:
-            return None
-
     def uptime(self):
         """Seconds since the start; to be asked every few days at least."""
         now = time.ticks_ms()
@@ -364,7 +374,8 @@ class App:
         """Back to scoring: with the model that was learned, or the one before."""
         self.learning = None
         if model is not None:
-            self.use(model)
+            if self.model is not model:
+                self.use(model)
             if self.slots is not None:
                 self.slots.supersede(model)
         self._begin_anew()
@@ -403,20 +414,10 @@ class App:
         self._mode(self.mode_name(), why)
 
 
-def _evidence(model, alarms):
-    """Room for raw frames around alarms, or None: no memory, or none for its code."""
-    try:
-        from .evidence import evidence_for
-
-        return evidence_for(model, alarms)
-    except (ImportError, MemoryError):
-        return None
-
-
 def make_app(
     source, path="model.beat", board="", unique="", journal="journal", scores=1, heartbeat=10, evidence=None,
     alarm_pin=None, alarm_level=1, watchdog=None, patience=None, thermometer=None, button=None,
-    models="models",
+    models="models", learn=False,
 ):  # fmt: skip
     """The App of a board, started; run() says what the arguments mean."""
     model, why = load(path)
@@ -430,15 +431,16 @@ def make_app(
     own = board_thermometer() if thermometer is None else thermometer
     app = App(source, model, None, board, unique, why, kept, scores, heartbeat, evidence, pin, own or None, path)
     app.slots = slots
+    app.may_learn = bool(learn)
     if button is not None:
         from .learn_session import Button
 
         app.button = Button(button, path)
     gc.collect()
     if watchdog is not None:  # last: from here on it must be fed
-        from .outputs import Watchdog, open_watchdog, patience_for
+        from .outputs import Watchdog, open_watchdog
 
-        app.guard(Watchdog(open_watchdog(watchdog), int(1000 * patience) if patience else patience_for(model)))
+        app.guard(Watchdog(open_watchdog(watchdog), int(1000 * (patience or 0))))
     app.start()
     return app
 
@@ -464,11 +466,12 @@ def run(source, path="model.beat", board="", unique="", journal="journal", **opt
         alarm_pin    number of a pin, or a machine.Pin that is an output, which follows the alarm; alarm_level: 0 where
                      an alarm draws it low
         watchdog     ms, for machine.WDT, or an object with feed(): it is fed while windows are judged; patience:
-                     seconds without one after which it is fed no more, 30 or longer by default
+                     seconds without one after which it is fed no more; without it a window and 8 hops, at least 30 s
         button       a function that says whether a button is down: held for three seconds, it makes the board learn its
                      model, docs/learning.md
         thermometer  a function that gives 1/100 degC, False for none; without it the board's own, where it has one
         models       directory for models that are pushed, "models"; None to take none, docs/updates.md
+        learn        True: a host may have the board learn or adapt although models have to be signed, docs/security.md
 
     serve() is the same for asyncio.
     """

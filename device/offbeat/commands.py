@@ -9,6 +9,7 @@ import time
 from array import array
 from binascii import a2b_base64, b2a_base64
 
+from .announcements import rate_text
 from .detector import Detector
 from .link import LineError, parse
 from .sampling import BYTES_PER_LINE, Recorder
@@ -81,6 +82,8 @@ class Listener:
         except MemoryError:
             gc.collect()
             self._refuse(sequence, "memory")
+        except Exception:  # whatever it is: no line ends the main loop, and with it the detection
+            self._refuse(sequence, "error")
 
     def _answer(self, kind, sequence):
         lines = self._app.lines
@@ -110,7 +113,7 @@ class Listener:
         source = app.source
         app.flush_recording()
         lines = self._answer(b"~ACK ", sequence)
-        lines.text(b" rate=", app.rate_text().encode())
+        lines.text(b" rate=", rate_text(source).encode())
         lines.number(b" channels=", len(source.channels))
         lines.end()
         frames = (seconds * source.rate_millihertz + 999) // 1000

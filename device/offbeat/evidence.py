@@ -36,6 +36,11 @@ class Evidence:
         self._filled = 0
         self._left = 0
 
+    def is_for(self, model):
+        """Whether a window of this model, with what is kept around it, has the size that was taken."""
+        size = 3 * model.hop + model.window
+        return (model.channels, model.hop, size) == (self.channels, self._after, self._capacity)
+
     def take(self, frame):
         """Take a frame, array('h') [channels]."""
         buffer = self._frames[self._active]

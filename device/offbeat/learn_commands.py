@@ -3,7 +3,7 @@
 from binascii import b2a_base64
 
 from .link import unquote
-from .loading import model_file
+from .loading import may_change_model, model_file
 from .modelfile import sha256
 
 _PART = 120  # bytes of a file in a line: 160 characters of base64
@@ -22,6 +22,8 @@ def learn(app, begin, fields):
     if "seconds" in fields:
         if not app.path or sha256 is None:
             return "flash"  # nowhere to put a model, or no way to finish its file
+        if not may_change_model(app):
+            return "signed"
         seconds = _number(fields["seconds"], 1, 7 * 86400)
         options = {"every": _number(fields["every"], 1, 0x3FFFFFFF), "budget": unquote(fields["budget"])}
         for key in ("window", "hop"):

@@ -84,16 +84,30 @@ class LearnSession:
         self._end(b"stopped", "stopped")
 
     def _adopt(self):
-        """Store the model, and run it from here on."""
-        data = self.run.model
+        """Run the model, and store it; where either fails, the one before goes on, and stays on flash."""
+        app, data = self._app, self.run.model
         self.run.model = b""
+        old = app.model
         try:
+            model = modelfile.parse(data)
+            app.use(model)
             store(self._path, data)
-        except OSError:
-            self._end(b"failed", "flash")
+        except (OSError, MemoryError, modelfile.ModelError) as error:
+            model, data = None, b""  # room for the one before
+            self._bring_back(old)
+            self._end(b"failed", "flash" if isinstance(error, OSError) else "memory")
             return
-        model = modelfile.parse(data)
         self._end(b"done", model.identity, model)
+
+    def _bring_back(self, old):
+        app = self._app
+        gc.collect()
+        if app.model is old and (app.detector is not None or old is None):
+            return
+        try:
+            app.use(old)
+        except MemoryError:
+            pass  # idle, and it says so
 
     def _end(self, stage, why, model=None):
         app, lines = self._app, self._app.lines

@@ -1,5 +1,7 @@
-"""What a board finds at a start: its model, what slow adaptation has followed, its journal, its thermometer."""
+"""What a board finds at a start: its model, what slow adaptation has followed, its journal, room
+for evidence, its thermometer."""
 
+import gc
 import os
 
 from . import VERSION, modelfile
@@ -49,6 +51,12 @@ def model_file(app):
     return app.slots.running_file(app.path)
 
 
+def may_change_model(app):
+    """Whether LEARN and ADAPT may put another model in the place of the one that runs: on a board that takes signed
+    ones only, where run(learn=True) says so."""
+    return app.may_learn or app.slots is None or not app.slots.takes_only_signed()
+
+
 def load_adaptation(path, model):
     """The model's slow adaptation, where it is on; None otherwise."""
     try:
@@ -68,6 +76,25 @@ def open_journal(directory, unique, model):
         return journal.open_journal(directory, unique, "%s %s" % (model.identity if model else "none", VERSION))
     except (ImportError, MemoryError):
         return None
+
+
+def open_evidence(model, alarms):
+    """Room for raw frames around alarms, or None: no memory, or none for its code."""
+    try:
+        from .evidence import evidence_for
+
+        return evidence_for(model, alarms)
+    except (ImportError, MemoryError):
+        return None
+
+
+def fit_evidence(app):
+    """Evidence for the model that an App runs now: where its windows have another size, what was kept goes."""
+    if app.model is None or app.evidence is not None and app.evidence.is_for(app.model):
+        return
+    app.evidence = None
+    gc.collect()
+    app.evidence = None if app.alarms_kept == 0 else open_evidence(app.model, app.alarms_kept)
 
 
 def board_thermometer():

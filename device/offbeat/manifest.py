@@ -21,7 +21,7 @@ _MAGIC = b"OBUP"
 _FORMAT = 1
 # so that no signature of one thing can be taken for that of another
 _CONTEXT = b"offbeat model update 1\n"
-_TRUST = b"offbeat trust 1\n"
+_TRUST = b"offbeat trust 2\n"
 _LAYOUT = "<4sBBBBII16s32s"
 _SIGNED = 64  # bytes
 _SIGNATURE = 64
@@ -83,9 +83,12 @@ def seal(first, signature=b""):
     return raw + struct.pack("<I", crc32(raw) & 0xFFFFFFFF)
 
 
-def trust_statement(algorithm, key, device_class):
-    """What the key that counts so far signs, to hand over to another one (32 bytes) and a device class (bytes)."""
-    return _TRUST + bytes([algorithm, len(device_class)]) + bytes(key) + device_class
+def trust_statement(algorithm, key, device_class, unique):
+    """What the key that counts so far signs, to hand over to another one (32 bytes) and a device class (bytes).
+
+    unique: the id of the one board that it is for, text, so that nobody can say it again to another one.
+    """
+    return _TRUST + bytes([algorithm, len(device_class)]) + bytes(key) + device_class + unique.encode()
 
 
 def unpadded(name):

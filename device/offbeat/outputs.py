@@ -2,6 +2,9 @@
 
 import time
 
+_SHORTEST = 30000  # ms
+_LONGEST = 0x3FFF0000  # ms, twelve days: a sum that goes beyond it by a turn is still a small integer
+
 
 class AlarmPin:
     """Sets a pin while there is an alarm.
@@ -23,23 +26,33 @@ class Watchdog:
     """Feeds a watchdog as long as windows are judged, so that a board whose sampling has stopped starts again.
 
     timer: machine.WDT, or whatever has feed(); patience: ms without a window that was judged, after which it is fed no
-    more.
+    more; 0: what the model needs, see patience_for().
     """
 
-    def __init__(self, timer, patience):
+    def __init__(self, timer, patience=0):
         self._timer = timer
-        self._patience = patience
-        self._judged = time.ticks_ms()
+        self._follows = not patience
+        self._patience = patience or _SHORTEST
+        self._waited = 0  # ms; summed up turn by turn, for a slow sensor's patience may outlast what ticks can span
+        self._last = time.ticks_ms()
+
+    def follow(self, model):
+        """This model, or None, is the active one from now on: its first window has its own time to fill."""
+        if self._follows:
+            self._patience = patience_for(model)
+        self.judged()
 
     def judged(self):
         """A window has been judged: scored, or found clipped or stuck, for that shows that the sampling works."""
-        self._judged = time.ticks_ms()
+        self._waited = 0
+        self._last = time.ticks_ms()
 
     def step(self, idle):
         """Call it each turn of the main loop. idle: no windows are due, as in recording mode."""
-        if idle:
-            self._judged = time.ticks_ms()
-        if time.ticks_diff(time.ticks_ms(), self._judged) < self._patience:
+        now = time.ticks_ms()
+        self._waited = 0 if idle else min(self._waited + time.ticks_diff(now, self._last), self._patience)
+        self._last = now
+        if self._waited < self._patience:
             self._timer.feed()
 
 
@@ -62,8 +75,9 @@ def open_watchdog(watchdog):
 
 
 def patience_for(model):
-    """ms without a judged window until a board is taken to be stuck: eight hops, 30 s at least, an hour at most."""
+    """ms without a judged window until a board is taken to be stuck: a window, which fills before the first verdict,
+    and eight hops; 30 s at least."""
     if model is None:
-        return 30000
-    hop = 1000000 * min(model.hop, 1000) // max(model.rate_millihertz, 1)
-    return min(max(8 * hop, 30000), 3600000)
+        return _SHORTEST
+    frames = model.window + 8 * model.hop
+    return min(max(1000000 * frames // max(model.rate_millihertz, 1), _SHORTEST), _LONGEST)

@@ -8,7 +8,7 @@ from binascii import unhexlify
 
 from . import modelfile
 from .ledger import ENDS, FACTORY, FIRST, NO_PHASE, NOWHERE, PROBATION, SECOND, TEST, Ledger, sync
-from .manifest import SIZE, Manifest, ManifestError
+from .manifest import SIZE, UNSIGNED, Manifest, ManifestError
 
 BLOCK = 4096
 """Bytes that are written at a time: a block of littlefs, so that an append copies nothing."""
@@ -86,6 +86,10 @@ class Slots:
                 raise OSError(5)  # EIO
         return data, manifest
 
+    def takes_only_signed(self):
+        """Whether somebody's key counts here."""
+        return self.ledger.algorithm != UNSIGNED
+
     def idle(self):
         """The slot that is free to be written: neither in use, nor confirmed as long as that can be helped."""
         kept = self.ledger.confirmed if self.place == FACTORY else self.place
@@ -105,7 +109,7 @@ class Slots:
         """
         if self.manifest is not None and self.manifest.raw == manifest.raw and not anew:
             return
-        self.manifest = None
+        self.finish()
         self._make_directory()
         path = self.path(self.idle())
         self.received = self._written = 0

@@ -3,10 +3,11 @@
 import os
 
 _BESIDE = ".new"
+_PIECE = 256  # bytes that are compared at a time
 
 
 def store(path, data):
-    """Write a file whole. Raises OSError; the old file stands then, as does whatever a power cut leaves.
+    """Write a file whole. Raises OSError or MemoryError; the old file stands then.
 
     littlefs renames over the old file in one step. FAT does not: there the old one goes first, and recover() finds the
     new one where power fails between the two.
@@ -17,14 +18,20 @@ def store(path, data):
             if file.write(data) != len(data):
                 raise OSError(28)  # ENOSPC: the file system took a part only
         _sync()
-        with open(beside, "rb") as file:
-            if file.read() != bytes(data):
-                raise OSError(5)  # EIO: the flash holds something else
-    except OSError:
+        _compare(beside, data)
+    except (OSError, MemoryError):
         _remove(beside)
         raise
     _rename(beside, path)
     _sync()
+
+
+def _compare(path, data):
+    """Raises OSError where a file holds anything but these bytes."""
+    with open(path, "rb") as file:
+        for at in range(0, len(data) + 1, _PIECE):
+            if file.read(_PIECE) != bytes(data[at : at + _PIECE]):
+                raise OSError(5)  # EIO
 
 
 def recover(path, is_whole):

@@ -27,6 +27,7 @@ class Running:
         self.model = model
         self.detector = detector or Detector(model)
         self.ring = ring or DoubtfulRing(model.channels, model.window, model.hop)
+        self._source = source
         self._remembers = remembers(model)
         self._examination = Examination(model, source.limits)
         # a window must be scored before the next one is due
@@ -36,7 +37,12 @@ class Running:
     def begin(self):
         """Count from here."""
         self.windows = self.alarms = self.above = self.worst = self.score = 0
-        self._lost = self.ring.lost
+        self.pass_over_losses()
+
+    def pass_over_losses(self):
+        """Samples that were lost up to here are not its fault."""
+        self._lost = self._source.lost
+        self._overruns = self._source.overruns
 
     def count(self, changed, spent):
         """A window was scored, by `detector`; changed: its alarm began or ended; spent: us."""
@@ -77,4 +83,5 @@ class Running:
         """What rules it out, as a word; empty for nothing."""
         if self.worst > self.period:
             return "timing"
-        return "lost" if self.ring.lost != self._lost else ""
+        source = self._source
+        return "lost" if source.lost != self._lost or source.overruns != self._overruns else ""

@@ -43,7 +43,7 @@ def carry_out(app, begin, fields):
         if what not in _CHANGES:
             raise ValueError
         try:
-            why = _change(update, what, fields)
+            why = _change(app, what, fields)
         except ManifestError as error:
             why = str(error)
         if why:
@@ -54,7 +54,8 @@ def carry_out(app, begin, fields):
     return ""
 
 
-def _change(update, what, fields):
+def _change(app, what, fields):
+    update = app.update
     if what == "begin":
         return update.begin(Manifest(a2b_base64(fields["d"])), fields.get("anew") == "1")
     if what == "data":
@@ -69,7 +70,7 @@ def _change(update, what, fields):
     if what == "confirm":
         return update.confirm()
     if what == "trust":
-        return _trust(update, fields)
+        return _trust(app, fields)
     update.revert("host")
     return ""
 
@@ -137,8 +138,9 @@ def _copy(update, offset, origin, count):
     return update.put(offset, data)
 
 
-def _trust(update, fields):
+def _trust(app, fields):
     """Set whose signatures count: freely the first time, later only with a signature by the key that counts now."""
+    update = app.update
     ledger = update.slots.ledger
     algorithm, key = _number(fields["algorithm"]), a2b_base64(fields["key"])
     name = unquote(fields.get("class", "")).encode()
@@ -148,7 +150,7 @@ def _trust(update, fields):
         return "busy"
     if (algorithm, key, name) == (ledger.algorithm, ledger.key, ledger.device_class):
         return ""
-    if ledger.algorithm != UNSIGNED and not _is_handed_over(ledger, algorithm, key, name, fields):
+    if ledger.algorithm != UNSIGNED and not _is_handed_over(app, algorithm, key, name, fields):
         return "trust"
     try:
         update.slots.trust(algorithm, key, name)
@@ -157,12 +159,22 @@ def _trust(update, fields):
     return ""
 
 
-def _is_handed_over(ledger, algorithm, key, name, fields):
-    from .ed25519 import verify
+def _is_handed_over(app, algorithm, key, name, fields):
+    """Whether the key that counts says so. The main loop goes on between the steps: anybody may ask, and the answer
+    takes seconds, in which samples have to be taken and the watchdog is to be fed."""
+    from .ed25519 import verifying
 
+    ledger = app.slots.ledger
     if ledger.algorithm != ED25519 or "sig" not in fields:
         return False
-    return verify(ledger.key, trust_statement(algorithm, key, name), a2b_base64(fields["sig"]))
+    statement = trust_statement(algorithm, key, name, app.unique)
+    steps = verifying(ledger.key, statement, a2b_base64(fields["sig"]))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        app.step()
 
 
 def _number(text, most=0x3FFFFFFF):

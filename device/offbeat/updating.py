@@ -11,6 +11,7 @@ from array import array
 from . import modelfile
 from .fit import misfit
 from .ledger import NOWHERE
+from .loading import fit_evidence
 from .manifest import ED25519, SIZE, UNSIGNED
 from .sha2 import hmac256, new256, same
 from .trying import Running
@@ -68,8 +69,9 @@ class Update:
             return why
         try:
             self.slots.begin(manifest, anew)
-        except OSError:
-            return self._flash_or_room(manifest)
+        except (OSError, MemoryError) as error:  # what came before is not gone on with either
+            self._reject("memory" if isinstance(error, MemoryError) else self._flash_or_room(manifest))
+            return self.why
         self._manifest = manifest
         self.why = ""
         self._enter(RECEIVING)
@@ -140,6 +142,7 @@ class Update:
         except (OSError, MemoryError):
             return "flash"
         self._leave()
+        fit_evidence(self._app)
         return ""
 
     def revert(self, end):
@@ -178,6 +181,9 @@ class Update:
         if self.shadow is not None:
             self.shadow.ring.restart()
             self.shadow.detector.reset()
+        for running in (self.shadow, self._active):
+            if running is not None:
+                running.pass_over_losses()
 
     def judged(self, changed, spent):
         """The active model has scored a window."""
@@ -250,6 +256,7 @@ class Update:
             self.slots.test(model)
         except OSError:
             raise RejectedError("flash")
+        shadow.begin()
         self.shadow = shadow
         self._active = None
         if app.detector is not None:

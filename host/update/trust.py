@@ -34,6 +34,6 @@ def provision(port: str, key: Key, device_class: str = "", before: Key | None = 
                 raise InputError(
                     f"{before.path}: only an Ed25519 key can hand over; change the board's files at its prompt"
                 )
-            fields["sig"] = before.sign(layout.trust_statement(key.algorithm, given, name))
+            fields["sig"] = before.sign(layout.trust_statement(key.algorithm, given, name, unique))
         ask(board, "trust", **fields)
         return {"board": unique, "class": device_class, "fingerprint": key.fingerprint}

@@ -9,7 +9,7 @@ import sys
 
 from flash import BLOCK, Flash, carry_out
 
-from offbeat.store import recover, store
+from offbeat.store import _compare, recover, store
 
 OLD = b"old" + bytes([(7 * i) & 0xFF for i in range(3000)]) + b"end"
 NEW = b"new" + bytes([(13 * i) & 0xFF for i in range(5200)]) + b"end"
@@ -104,6 +104,24 @@ def fill_the_flash():
         except OSError:
             return
         number += 1
+
+
+def every_length_is_compared_to_its_end():
+    """A file of a whole number of pieces, one byte less and one more; a flash that holds something else is found."""
+    flash = Flash(24)
+    flash.format()
+    flash.mount("/f")
+    for length in (0, 1, 255, 256, 257, 511, 512, 513, len(NEW)):
+        store("/f/model", NEW[:length])
+        assert content("/f/model") == NEW[:length]
+        for wrong in (NEW[:length] + b"x", NEW[: length - 1] if length else b"y", b"z" + NEW[1:length] + b"z"):
+            with open("/f/other", "wb") as file:
+                file.write(wrong)
+            try:
+                _compare("/f/other", NEW[:length])
+                raise AssertionError((length, len(wrong)))
+            except OSError:
+                pass
 
 
 def a_full_flash_leaves_the_old_file():

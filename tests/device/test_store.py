@@ -16,7 +16,10 @@ def test_a_power_cut_leaves_one_or_the_other(case: str) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    ["flash_that_fails_leaves_the_old_file", "a_full_flash_leaves_the_old_file", "fat_replaces_and_recovers"],
-)
+    [
+        "flash_that_fails_leaves_the_old_file", "a_full_flash_leaves_the_old_file", "fat_replaces_and_recovers",
+        "every_length_is_compared_to_its_end",
+    ],
+)  # fmt: skip
 def test_on_the_file_system(case: str) -> None:
     run("store_cases.py", case)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from offbeat.device import outputs
 from offbeat.device.quality import REASONS
 from offbeat.train.families.gaussian import Gaussian
 from offbeat.train.features import Feature
@@ -269,6 +272,35 @@ def test_the_watchdog_is_fed_while_windows_are_judged(worker: Worker, case: Case
     assert fed(board, 3, good) >= 2, "and it is fed again as soon as one does"
     assert ask(board, "RECORD", seconds=60)[0][0] == "ACK"
     assert fed(board, 20, None) >= 20, "a recording is no reason to restart"
+
+
+def test_a_slow_sensors_first_window_is_waited_for(worker: Worker) -> None:
+    """40 samples at 1 Hz: eight hops are 8 s, the window is 40 s."""
+    parts = replace(make_case("gaussian", 40, 2, seed=3, rate=1.0).parts, hop=1)
+    board = AppWorker(worker, Case(parts).data, channels=2, rate_millihertz=1000, watchdog=0)
+    output = b""
+    for second in range(60):
+        before = board.wiring()["fed"]
+        board.advance(1000)
+        output += board.step(1)
+        assert board.wiring()["fed"] > before, second
+    assert said(output), "a verdict has come meanwhile"
+    fed = []
+    for _ in range(60):
+        before = board.wiring()["fed"]
+        board.advance(1000)
+        board.step(0)
+        fed.append(board.wiring()["fed"] > before)
+    assert fed == [True] * 47 + [False] * 13, "nothing comes any more: a window and eight hops"
+
+
+@pytest.mark.parametrize(
+    ("window", "hop", "rate", "seconds"),
+    [(32, 16, 400_000, 30), (40, 1, 1000, 48), (128, 64, 16, 40_000), (1024, 1024, 16, 576_000)],
+)
+def test_patience_is_a_window_and_eight_hops(window: int, hop: int, rate: int, seconds: int) -> None:
+    assert outputs.patience_for(SimpleNamespace(window=window, hop=hop, rate_millihertz=rate)) == 1000 * seconds
+    assert outputs.patience_for(None) == 30_000
 
 
 def test_without_a_model_the_watchdog_is_fed(worker: Worker) -> None:

@@ -13,11 +13,16 @@ from binascii import b2a_base64
 from flash import BLOCK, Flash
 
 from offbeat import app as app_module
-from offbeat import commands, link, modelfile, trying, updating
+from offbeat import commands, learn_session, link, modelfile, outputs, trying, updating
 from offbeat.app import App
+from offbeat.journal import open_journal
 from offbeat.ledger import ENDS, PROBATION, TEST
 from offbeat.loading import load, open_models
 from offbeat.manifest import DOWNGRADE, ED25519, HMAC, UNSIGNED, Manifest, seal, signed, unsigned
+from offbeat.outputs import AlarmPin
+from offbeat.records import ALARM, ALARM_END
+from offbeat.records import whole as length_of_record
+from offbeat.sensors import LOST
 from offbeat.sha2 import hmac256, new256
 
 DIRECTORY = sys.argv[1]
@@ -56,12 +61,20 @@ class Noise:
     def __init__(self):
         self.available = 0
         self.size = 9
+        self._flags = 0
         self._state = 1
+
+    def loses(self, count):
+        """Lose samples before the next frame, or notice that some went; count: where the driver counts that."""
+        setattr(self, count, getattr(self, count) + 3)
+        self._flags = LOST
 
     def read_into(self, frame):
         if not self.available:
             return False
         self.available -= 1
+        self.flags |= self._flags
+        self._flags = 0
         for i in range(2):
             self._state = (self._state * 8121 + 28411) % 134456
             frame[i] = ((self._state >> 4) % 3000 - 1500) * self.size // 9
@@ -329,6 +342,50 @@ def an_alarm_that_lasts_is_said_when_the_model_changes():
     assert ("ALARM", "0") in [(kind, fields.get("on")) for kind, fields in rig.take()]
 
 
+def an_alarm_ends_with_the_model_that_raised_it():
+    """A model that the board gives itself, and back to none: the pin is let go, the end is said and noted."""
+
+    class Pin:
+        level = None
+
+        def value(self, level):
+            self.level = level
+
+    for change in ("use", "adapt", "none", "misfit"):
+        rig = Rig(factory="" if change == "none" else "strict.beat")
+        if change == "none":
+            assert rig.offer("strict", test=5, probation=300, alarms=9) == "test"
+            rig.turn(1000)
+            rig.done("probation")
+        pin = Pin()
+        rig.app._pin = AlarmPin(pin)
+        rig.app.journal = journal = open_journal("/f/journal", "0001")
+        rig.take()
+        rig.source.size = 90
+        rig.turn(400)
+        alarms = [fields["on"] for kind, fields in rig.take() if kind == "ALARM"]
+        assert alarms == ["1"] and pin.level == 1, (change, alarms)
+        if change == "none":
+            rig.app.update.revert("host")
+        elif change == "adapt":
+            rig.app.use(rig.app.model)
+        else:
+            if change == "misfit":
+                rig.source.rate_millihertz = 100000
+            rig.app.use(modelfile.parse(content("old.beat")))
+        assert rig.app.mode_name() == (b"idle" if change in ("none", "misfit") else b"score")
+        said = [fields for kind, fields in rig.take() if kind == "ALARM"]
+        assert [fields["on"] for fields in said] == ["0"] and pin.level == 0, (change, said)
+        journal.events.flush()
+        data, _ = journal.events.log.read(0, 1000)
+        at, kinds = 0, []
+        while at < len(data):
+            kinds.append(data[at + 2])
+            at += length_of_record(data, at, len(data))
+        assert (kinds.count(ALARM), kinds.count(ALARM_END)) == (1, 1), kinds
+        os.umount("/f")
+
+
 def a_window_that_takes_too_long_reverts():
     rig = Rig()
     assert rig.offer() == "test"
@@ -413,6 +470,31 @@ def a_model_that_the_board_gives_itself_ends_the_trial():
         os.umount("/f")
 
 
+def the_watchdog_follows_the_model():
+    class Seen:
+        def __init__(self):
+            self.models = []
+
+        def follow(self, model):
+            self.models.append(model.identity)
+
+        def judged(self):
+            pass
+
+        def step(self, idle):
+            pass
+
+    rig = Rig()
+    seen = Seen()
+    rig.app.guard(seen)
+    assert rig.offer(test=5, probation=50) == "test"
+    rig.turn(1000)
+    rig.done("probation")
+    rig.done("revert")
+    rig.app.use(modelfile.parse(content("strict.beat")))
+    assert seen.models == [NAMES[name] for name in ("old", "new", "old", "strict")]
+
+
 def a_model_that_was_learned_counts_until_the_next_one_is_pushed():
     rig = Rig()
     assert rig.offer(test=2, probation=2, auto=1) == "test"
@@ -451,6 +533,106 @@ def slow_adaptation_goes_on_with_the_old_model():
     assert adapt("0")["on"] == "0" and rig.start() == NAMES["old"]
 
 
+def a_provisioned_board_neither_learns_nor_adapts_unless_it_may():
+    rig = Rig()
+
+    def ask(kind, **fields):
+        rig.take()
+        for byte in link.encode(kind, 6, [(key, link.quote(value)) for key, value in fields.items()]):
+            rig.app.listener.feed(byte)
+        return next((kind, fields.get("why")) for kind, fields in rig.take() if fields.get("re") == "6")
+
+    rig.provision()
+    for _ in range(2):
+        assert ask("LEARN", seconds=60, every=3600, budget="1/hour") == ("NAK", "signed")
+        assert ask("ADAPT", on=1) == ("NAK", "signed")
+        assert rig.app.learning is None and rig.app.adaptation is None
+        for kind in ("LEARN", "ADAPT"):
+            assert ask(kind)[0] == "ACK", "how it is may be asked"
+        assert ask("ADAPT", on=0)[0] == ask("LEARN", stop=1)[0] == "ACK"
+        assert rig.start() == NAMES["old"], "and the same after a reset"
+    rig.app.may_learn = True
+    assert ask("ADAPT", on=1)[0] == "ACK" and rig.app.adaptation is not None
+    assert ask("LEARN", seconds=60, every=3600, budget="1/hour")[0] == "ACK" and rig.app.learning is not None
+
+
+def evidence_has_the_size_of_the_model_that_was_confirmed():
+    for factory in ("old.beat", ""):
+        rig = Rig(factory=factory)
+        evidence = rig.app.evidence
+        assert (evidence is None) == (not factory)
+        assert rig.offer("strict" if factory else "new", test=5, probation=5) == "test"
+        rig.turn(1000)
+        rig.done("probation")
+        rig.turn(1000)
+        rig.done("confirm")
+        if factory:
+            assert rig.app.evidence is evidence, "the same window and hop: what is kept stays"
+            assert rig.offer("new", test=5, probation=50) == "test"
+            rig.turn(1000)
+            rig.done("probation")
+            rig.done("revert")
+            assert rig.app.evidence is evidence
+            assert rig.offer("new", test=5, probation=5) == "test"
+            rig.turn(1000)
+            rig.done("probation")
+            rig.turn(1000)
+            rig.done("confirm")
+        rig.turn(400)
+        rig.source.size = 90
+        rig.turn(1000)
+        evidence = rig.app.evidence
+        (number,) = evidence.kept()
+        window, hop = 64, 16
+        assert evidence.about(number)[3:] == (window + 3 * hop, hop)
+        os.umount("/f")
+
+
+def what_was_learned_and_cannot_run_leaves_the_old_model():
+    """No memory for the model, for its file, or a file that is none; and the flash refuses."""
+    store, detector = learn_session.store, app_module.Detector
+
+    def fails(*_):
+        raise error
+
+    for fault, error in (
+        ("parse", None), ("build", MemoryError()), ("store", MemoryError()), ("store", OSError(28)), ("", None),
+    ):  # fmt: skip
+        for factory in ("old.beat", ""):
+            rig = Rig(factory=factory)
+            learn_session.time = rig.clock
+            before = NAMES["old"] if factory else "none"
+            for byte in link.encode("LEARN", 6, [("seconds", "60"), ("every", "3600"), ("budget", "1/hour")]):
+                rig.app.listener.feed(byte)
+            assert rig.app.learning is not None
+            rig.take()
+            run = rig.app.learning.run
+            run.model, run.stage = content("strict.beat")[: 99 if fault == "parse" else None], learn_session.DONE
+            if fault == "store":
+                learn_session.store = fails
+            elif fault == "build":
+
+                def builds(model):
+                    if model.identity == NAMES["strict"]:
+                        raise MemoryError
+                    return detector(model)
+
+                app_module.Detector = builds
+            rig.turn()
+            learn_session.store, app_module.Detector = store, detector
+            assert rig.app.learning is None
+            said = rig.take()
+            words = [fields.get("why") for kind, fields in said if kind == "LEARN"]
+            assert words == [None if not fault else "flash" if isinstance(error, OSError) else "memory"], said
+            runs = before if fault else NAMES["strict"]
+            assert (rig.app.model.identity if rig.app.model else "none") == runs
+            rig.turn(400)
+            assert ("SCORE" in [kind for kind, _ in rig.take()]) == (runs != "none"), (fault, factory)
+            assert rig.start() == runs, "and the same after a reset"
+            assert "model.beat.new" not in os.listdir("/f")
+            os.umount("/f")
+
+
 def the_file_of_the_model_that_decides_is_handed_out():
     rig = Rig()
 
@@ -471,11 +653,25 @@ def the_file_of_the_model_that_decides_is_handed_out():
 
 
 def lost_samples_revert():
-    rig = Rig()
-    assert rig.offer() == "test"
-    rig.app.update.shadow.ring.lost += 8
-    rig.turn(40)
-    assert rig.done()["why"] == "lost"
+    """As the sensor tells it: those of a FIFO that ran over, and of a timer that was late."""
+    for phase in ("test", "probation"):
+        for count in ("lost", "overruns"):
+            rig = Rig()
+            rig.source.lost, rig.source.overruns = 7, 2
+            rig.send(NEW, plain(NEW))
+            rig.source.loses(count)
+            rig.turn(40)
+            assert rig.check(test=5, probation=50) == "test", "what was lost before it ran is not its fault"
+            rig.turn(1000)
+            if phase == "probation":
+                rig.done("probation")
+            rig.turn(40)
+            assert rig.app.update.state == (updating.PROBATION if phase == "probation" else updating.TESTED)
+            rig.source.loses(count)
+            rig.turn(40)
+            assert rig.done()["state"] == "idle" and rig.done()["why"] == "lost"
+            assert rig.app.model.identity == NAMES["old"] and ENDS[rig.app.slots.ledger.end] == "lost"
+            os.umount("/f")
 
 
 def a_recording_in_between_does_no_harm():
@@ -628,13 +824,57 @@ def a_key_is_handed_over_by_the_one_before():
     assert rig.provision()["kind"] == "ACK", "asked again"
     second = {"algorithm": ED25519, "key": content("second.pub"), "class_": "fans"}
     assert rig.refused("trust", **second) == "trust"
-    assert rig.refused("trust", sig=content("handed.sig")[:-1] + b"\0", **second) == "trust"
+    signature = content("handed.sig")
+    assert rig.refused("trust", sig=signature[:-1] + bytes([signature[-1] ^ 1]), **second) == "trust"
+    assert rig.refused("trust", sig=content("elsewhere.sig"), **second) == "trust", "it is for the board 0002"
     assert rig.refused("trust", algorithm=UNSIGNED, key=bytes(32)) == "trust"
     assert rig.done("trust", sig=content("handed.sig"), **second)["kind"] == "ACK"
     rig.start()
     assert rig.refused("begin", d=content("new.sig")) == "class"
     rig.send(NEW, content("second.sig"))
     assert rig.check() == "test"
+
+
+def sampling_goes_on_while_a_hand_over_is_verified():
+    """Whoever asks, with whatever signature: no window is late, and the watchdog is fed."""
+
+    class Timer:
+        fed = 0
+
+        def feed(self):
+            self.fed += 1
+
+    rig = Rig()
+    rig.provision()
+    outputs.time = rig.clock
+    timer = Timer()
+    rig.app.guard(outputs.Watchdog(timer))
+    turns = 0
+    step = rig.app.step
+
+    def counted():
+        nonlocal turns
+        turns += 1
+        rig.source.available += 2
+        return step()
+
+    rig.app.step = counted
+    rig.said = b""
+    signature = content("handed.sig")
+    for right in (0, 1):
+        fields = [("do", "trust"), ("algorithm", "1"), ("class", "fans")]
+        for name, value in (("key", content("second.pub")), ("sig", bytes([signature[0] ^ 1 ^ right]) + signature[1:])):
+            fields.append((name, b2a_base64(value).decode().strip()))
+        for byte in link.encode("UPDATE", 5, fields):
+            rig.app.listener.feed(byte)
+        said = rig.take()
+        assert not rig.source.available
+        scores = [found for kind, found in said if kind == "SCORE"]
+        assert len(scores) >= 30, len(scores)
+        assert said[-1][0] == ("ACK" if right else "NAK"), said[-1]
+    assert turns > 500 and timer.fed == turns
+    assert rig.app.slots.ledger.key == content("second.pub")
+    return {"turns": turns}
 
 
 def the_longest_answer_fits_a_line():
@@ -837,6 +1077,49 @@ def a_full_flash_is_said():
     os.remove("/f/other")
     assert rig.offer() == "test"
     assert rig.refused("begin", d=plain(b"x" * 300000)) in ("busy",)
+
+
+def a_second_model_that_cannot_begin_ends_the_first():
+    """No room, flash that fails, or no memory: the board is idle then, and goes on."""
+    for fault, why in (("room", "room"), ("flash", "flash"), ("memory", "memory")):
+        rig = Rig(24)
+        rig.done("begin", d=plain(NEW))
+        at = int(rig.done("data", o=0, d=NEW[:100])["at"])
+        slots = rig.app.slots
+        length = 90000 if fault == "room" else len(LARGE)
+        other = seal(unsigned(UNSIGNED, 0, 7, length, "", bytes(32)))
+        room = slots.room
+        if fault != "room":
+
+            def failing_room(error=MemoryError if fault == "memory" else OSError):
+                raise error
+
+            slots.room = failing_room
+        assert rig.refused("begin", d=other) == why
+        slots.room = room
+        assert rig.done()["state"] == "idle" and rig.done()["why"] == why
+        assert rig.refused("data", o=at, d=NEW[at:200]) == "begin"
+        assert rig.refused("commit", test=1, probation=1, alarms=0, auto=0) == "begin"
+        rig.turn(400)
+        assert "SCORE" in [kind for kind, _ in rig.take()]
+        assert rig.offer() == "test"
+        os.umount("/f")
+
+
+def a_command_that_fails_ends_nothing():
+    rig = Rig()
+    rig.done()
+    for error in (AttributeError, ZeroDivisionError, RuntimeError, OSError):
+
+        def failing_say(lines, error=error):
+            raise error
+
+        rig.app.update.say, kept = failing_say, rig.app.update.say
+        assert rig.refused() == ("flash" if error is OSError else "error")
+        rig.app.update.say = kept
+        assert rig.done()["state"] == "idle"
+    rig.turn(400)
+    assert "SCORE" in [kind for kind, _ in rig.take()]
 
 
 def an_oversized_model_is_refused_before_it_comes():

@@ -84,6 +84,7 @@ def test_everything_it_may_say(tmp_path: Path) -> None:
         ("[run]\nwatchdog = 8\n", r"\[run\] watchdog is 8; it has to be a whole number from 1000"),
         ("[run]\nalarm_level = true\n", r"alarm_level is True"),
         ("[run]\nalarm_pin = 'x'\n", r"alarm_pin, button\) is 'x'"),
+        ("[run]\nlearn = 1\n", r"learn is 1; it has to be true or false"),
         ("[run]\nthermometer = 1\n", r"thermometer is 1; it can be false"),
         ("[run]\nspeed = 2\n", r"\[run\] has no key speed; it has journal"),
     ],

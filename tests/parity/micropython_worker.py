@@ -264,7 +264,9 @@ class Pin:
 class Board:
     """The App under test, its source, clock and output."""
 
-    def __init__(self, model, channels=1, rate_millihertz=1000000, journal=None, watchdog=0, alarm_level=None, **more):
+    def __init__(
+        self, model, channels=1, rate_millihertz=1000000, journal=None, watchdog=None, alarm_level=None, **more
+    ):
         self.clock = app_module.time = commands.time = outputs.time = learn_session.time = Clock()
         self.source = MadeUp(channels, rate_millihertz)
         self.output = Collected()
@@ -276,7 +278,7 @@ class Board:
             self.source, parsed, self.output.write, "test board", "0001", journal=kept, alarm_pin=pin, **more
         )
         self.fed = 0
-        if watchdog:
+        if watchdog is not None:  # ms, 0: as long as the model needs
             self.app.guard(outputs.Watchdog(self, watchdog))
         self.app.start()
 
