@@ -488,6 +488,7 @@ def about_then(answer: dict[str, object] | str, **about: object) -> Answers:
         (about_then(IDLE, algorithm=9), "signed models only"),
         (about_then({**IDLE, "state": "receiving", "at": 0}), "interrupted"),
         (about_then({**IDLE, "state": "receiving", "at": 10**9}), "interrupted"),
+        (about_then({**IDLE, "state": "test", "done": "9" * 180}), "no whole number done="),
         (about_then({**IDLE, "why": "golden"}), "golden windows otherwise"),
         (lambda do, fields: "class" if do == "begin" else about_then(IDLE)(do, fields), "another device class"),
     ],
