@@ -21,6 +21,7 @@ __all__ = [
     "BACKUP",
     "COPYING",
     "MAIN",
+    "MODEL",
     "SLOTS",
     "VERIFIED",
     "Slot",
@@ -35,6 +36,7 @@ SLOTS: Final = ("offbeat_a", "offbeat_b")
 MAIN: Final = "main.py"
 VERIFIED: Final = "manifest.json"
 COPYING: Final = "manifest.new"
+MODEL: Final = "model.beat"
 BACKUP: Final = "main.before-offbeat.py"
 """Where a main.py that was there before the first deployment waits for `offbeat undeploy`."""
 
