@@ -141,7 +141,7 @@ def _read_manifest(text: str) -> dict[str, str]:
     """SHA-256 by path; empty for what a cut has left of a manifest: then nothing else has been copied yet."""
     try:
         files = json.loads(text)["files"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     if not isinstance(files, dict) or len(files) > _MOST_FILES:
         return {}

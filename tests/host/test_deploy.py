@@ -390,6 +390,34 @@ def test_what_the_board_is_not(
         deploy(new, virtual.port)
 
 
+@pytest.mark.parametrize("depth", [200, 900, 950, 990, 100_000])
+def test_an_answer_that_is_nested_without_end(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = Prompt("port", None)  # type: ignore[arg-type]
+    for answer in ("[" * depth, "[" * depth + "]" * depth, '{"":' * depth + "0" + "}" * depth):
+        monkeypatch.setattr(prompt, "run", lambda code, patience, answer=answer: answer)
+        with pytest.raises(BoardError, match=r"where (an answer|text) should be"):
+            prompt.text("say(x)")
+
+
+def test_a_manifest_that_is_nested_without_end_is_none(virtual: VirtualBoard, new: Path) -> None:
+    deploy(new, virtual.port)
+    (virtual.flash / "offbeat_a" / "manifest.json").write_text("[" * 20_000)
+    assert undeploy(virtual.port).removed == ("offbeat_a/manifest.json",)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("_LARGEST", 20_000), ("_LONGEST", 0.2)])
+def test_a_board_that_does_not_stop_talking(
+    virtual: VirtualBoard, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    prompt = Prompt.open(virtual.port)
+    try:
+        monkeypatch.setattr(f"offbeat.host.deploy.prompt.{limit}", value)
+        with pytest.raises(BoardError, match="does not stop talking"):
+            prompt.run("import time\nwhile True: print('x' * 200); time.sleep_ms(5)", patience=0.2)
+    finally:
+        prompt.close()
+
+
 def test_names_from_the_board_stay_inside_its_slot(virtual: VirtualBoard, new: Path) -> None:
     deploy(new, virtual.port)
     slot = virtual.flash / "offbeat_a"
