@@ -317,7 +317,16 @@ def test_a_push_signs_by_itself_and_keeps_the_signature(virtual: VirtualBoard, n
 @needs_micropython
 def test_a_secret_of_each_boards_own(virtual: VirtualBoard, new: Path) -> None:
     secret = create_key("small", layout.HMAC)
-    provision(virtual.port, secret)
+    with Board.open(virtual.port) as board:
+        unique = board.hello.unique
+    with pytest.raises(InputError, match=rf"its id is '{unique}'.*--board-id"):
+        provision(virtual.port, secret)
+    with pytest.raises(InputError, match=rf"its id is '{unique}', not 'virtual-other'; nothing was sent"):
+        provision(virtual.port, secret, board_id="virtual-other")
+    code, _, err = offbeat("keys", "provision", "small", "--port", virtual.port)
+    assert code == 2 and "--board-id" in err
+    code, out, _ = offbeat("keys", "provision", "small", "--port", virtual.port, "--board-id", unique, "--json")
+    assert code == 0 and json.loads(out)["board"] == unique
     confirmed(push(new, virtual.port, key=secret, plan=SHORT))
     with pytest.raises(InputError, match="trusts another key"):
         provision(virtual.port, create_key("line3"))
@@ -518,6 +527,20 @@ def test_what_a_board_says_is_never_signed(
     with lying(about_then(IDLE, **claims)) as device, pytest.raises(InputError, match=says):
         push(new, device.port, key=signer, plan=PushPlan(downgrade=downgrade, device_class="pumps"))
     assert not signed and not (new / "model.sig").exists()
+
+
+def test_a_board_that_says_another_ones_id_gets_no_secret() -> None:
+    asked: list[str] = []
+
+    def answers(do: str, fields: dict[str, str]) -> dict[str, object]:
+        asked.append(do)
+        return IDLE
+
+    for algorithm in (layout.HMAC, layout.ED25519):
+        key = create_key(f"key{algorithm}", algorithm)
+        with lying(answers) as device, pytest.raises(InputError, match="its id is 'one', not 'two'"):
+            provision(device.port, key, board_id="two")
+    assert asked == []
 
 
 def test_a_version_that_is_named_is_signed(new: Path, key: Key) -> None:
