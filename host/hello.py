@@ -14,6 +14,8 @@ __all__ = ["PROTOCOL", "Announcement", "Hello"]
 
 PROTOCOL = 1
 _MOST_CHANNELS = 32
+_RATES = 0.001, 0xFFFFFFFF / 1000
+"""Hz, the lowest and highest that a model file can say."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _hello(line: Line, channels: list[Line]) -> Hello:
         unique=fields.get("id", ""),
         model=fields.get("model", "none"),
         sensor=fields.get("sensor", ""),
-        rate=_positive(line, "rate"),
+        rate=_rate(line),
         channels=tuple(channel.fields.get("name") or f"channel{i}" for i, channel in enumerate(channels)),
         units=tuple(channel.fields.get("unit", "") for channel in channels),
         scales=tuple(_positive(channel, "scale", 1.0) for channel in channels),
@@ -103,6 +105,16 @@ def _limits(channel: Line) -> tuple[int, int]:
     if not LIMITS[0] <= low < high <= LIMITS[1]:
         raise BoardError(f"the board's line {channel.text!r} has no range of counts; mend its sensor's driver")
     return low, high
+
+
+def _rate(line: Line) -> float:
+    rate = _positive(line, "rate")
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise BoardError(
+            f"the board's line {line.text!r} has a sampling rate that is not between {_RATES[0]} and {_RATES[1]:.0f} "
+            "Hz; mend its sensor's driver"
+        )
+    return rate
 
 
 def _positive(line: Line, key: str, otherwise: float | None = None) -> float:

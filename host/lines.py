@@ -21,6 +21,7 @@ LONGEST_TEXT: Final = 250
 """Characters that are kept of a plain line."""
 
 _FARTHEST_GAP: Final = 32767
+_LIMIT: Final = 2**63  # no board counts further, and arithmetic with floats stays finite
 
 
 def printable(text: str) -> str:
@@ -53,14 +54,17 @@ class Line:
     text: str
 
     def integer(self, key: str) -> int:
-        """A field as a whole number. Raises BoardError where it is missing or no number."""
+        """A field as a whole number of 64 bits. Raises BoardError where it is missing, or no such number."""
         try:
-            return int(self.fields[key])
+            value = int(self.fields[key])
+            if not -_LIMIT <= value < _LIMIT:
+                raise ValueError
         except (KeyError, ValueError):
             raise BoardError(
                 f"the board's line {self.text!r} has no whole number {key}=; "
                 "copy the board's files from this version of offbeat again"
             ) from None
+        return value
 
 
 class LossCounter:

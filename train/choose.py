@@ -15,7 +15,9 @@ from .features import KINDS, MAX_WINDOW, MIN_WINDOW, Feature
 from .modelfile import Standardize
 from .recording import RecordingReader
 
-__all__ = ["FEATURE_SETS", "feature_sets", "is_process", "least_deviations", "scale_features", "still_channels"]
+__all__ = [
+    "FEATURE_SETS", "feature_sets", "is_process", "least_deviations", "require_window", "scale_features", "still_channels",
+]  # fmt: skip
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = board.FEATURE_SETS
 """Feature kinds by the name of a set; ``auto`` tries several."""

@@ -35,8 +35,9 @@ class Running:
         self.begin()
 
     def begin(self):
-        """Count from here."""
-        self.windows = self.alarms = self.above = self.worst = self.score = 0
+        """Count from here; an alarm that is on already is one of those that started."""
+        self.windows = self.above = self.worst = self.score = 0
+        self.alarms = 1 if self.detector.decision.alarm else 0
         self.pass_over_losses()
 
     def pass_over_losses(self):

@@ -93,6 +93,9 @@ def _print(plan: Plan, dry_run: bool, untried: bool) -> None:
         say(f"then rename {plan.slot.name}/main.py to main.py and restart; nothing was changed")
     elif untried:
         say("installed and started, untried; `offbeat monitor` shows what it says", style="yellow")
+    elif plan.runs != plan.model:
+        say(f"the board runs it, and goes on with model {plan.runs}, which was pushed to it", style="bold green")
+        say("A pushed model counts until another one is pushed, or another model is deployed.")
     else:
         say("the board runs it", style="bold green")
     if not plan.compiled:

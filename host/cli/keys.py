@@ -63,17 +63,26 @@ def provision(
     handed_over_by: Annotated[
         str | None, typer.Option("--handed-over-by", help="The key that the board trusts so far.", show_default=False)
     ] = None,
+    board_id: Annotated[
+        str | None,
+        typer.Option(
+            "--board-id",
+            help="Id of the board, which must be what it says; HMAC needs it, as each secret is made from one.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Tell a board whose signatures count from now on, and its class. Done once, where the board is built.
 
     A board that trusts a key takes another one only with --handed-over-by. A secret of HMAC-SHA256 goes over the wire
-    as it is: provision on a cable, not through a gateway.
+    as it is: provision on a cable, not through a gateway, and name the board's id, from its label
+    or your list.
     """
     from offbeat.host.update.trust import provision as give
 
     before = None if handed_over_by is None else _load(handed_over_by)
-    board = give(port, _load(name), device_class, before)
+    board = give(port, _load(name), device_class, before, board_id)
     if json:
         print_json(board)
     else:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-EXAMPLE = "offbeat push fan_model --port /dev/ttyACM0 --key line3 --test 10min --probation 1h"
+EXAMPLE = "offbeat push fan_model --port /dev/ttyACM0 --key line3 --class pumps --test 10min --probation 1h"
 NEEDS_ARGUMENTS = True
 
 
@@ -28,6 +28,18 @@ def command(
     ] = None,
     key: Annotated[
         str | None, typer.Option("--key", "-k", help="Sign with this key, see `offbeat keys`.", show_default=False)
+    ] = None,
+    device_class: Annotated[
+        str | None,
+        typer.Option(
+            "--class",
+            help="Device class to sign for, none by default; refused where the board says another one.",
+            show_default=False,
+        ),
+    ] = None,
+    version: Annotated[
+        int | None,
+        typer.Option(help="Version to sign as, higher is newer; by default seconds since 1970.", show_default=False),
     ] = None,
     test: Annotated[
         str, typer.Option(help="In the old model's shadow for so many windows, or 90s, 10min, 2h.")
@@ -68,8 +80,10 @@ def command(
         raise InputError("name a model directory or a model file to push, or say --revert")
     if downgrade and key is None:
         raise InputError("--downgrade signs the model anew; name the key with --key")
+    if version is not None and key is None:
+        raise InputError("--version is what a model is signed as; name the key with --key")
     signer = None if key is None else load_key(key, _ask)
-    plan = PushPlan(test, probation, alarms, detach, not no_delta, downgrade)
+    plan = PushPlan(test, probation, alarms, detach, not no_delta, downgrade, device_class, version)
     with progress(json) as show:
         report = push(model_dir, port, key=signer, plan=plan, progress=show)
     if json:

@@ -23,7 +23,7 @@ from .installation import Progress, clear_slot, confirm, install, put_back
 from .plan import Plan, make_plan
 from .prompt import Prompt
 from .settings import board_settings
-from .slots import BACKUP, MAIN, SLOTS, read_state
+from .slots import BACKUP, MAIN, MODEL, SLOTS, read_state
 
 __all__ = ["Plan", "Removal", "deploy", "undeploy"]
 
@@ -67,7 +67,7 @@ def deploy(
         content = package(parsed, str(settings["sensor"]), identity)
         content["settings.json"] = settings_text(settings)
         if data is not None:
-            content["model.beat"] = data
+            content[MODEL] = data
         plan = make_plan(
             port, identity, read_state(prompt), name, str(settings["sensor"]), parsed.identity if parsed else "none",
             content, {slot: main_of(slot) for slot in SLOTS},
@@ -78,7 +78,7 @@ def deploy(
         before = _main(prompt)
         plan = replace(plan, trial=install(prompt, plan, attempt, progress))
     if attempt:
-        _confirm(plan, before, progress)
+        plan = replace(plan, runs=_confirm(plan, before, progress))
     return plan
 
 
@@ -115,7 +115,7 @@ def _read(model: str | Path | None) -> tuple[Model | None, bytes | None]:
     if model is None:
         return None, None
     path = Path(model)
-    file = path / "model.beat" if path.is_dir() else path
+    file = path / MODEL if path.is_dir() else path
     parsed = read_model(file)
     return parsed, file.read_bytes()
 
@@ -127,11 +127,11 @@ def _main(prompt: Prompt) -> bytes | None:
     return base64.b64decode(prompt.text(f"say(binascii.b2a_base64(open({MAIN!r}, 'rb').read()).decode())"))
 
 
-def _confirm(plan: Plan, before: bytes | None, progress: Progress) -> None:
-    """See the new state run, or put the old one back."""
+def _confirm(plan: Plan, before: bytes | None, progress: Progress) -> str:
+    """See the new state run, or put the old one back; returns the identity of the model that runs."""
     progress("start", 0.0)
     try:
-        confirm(plan)
+        runs = confirm(plan)
     except (BoardError, Unplugged) as error:
         try:
             with Prompt.open(plan.port) as prompt:
@@ -140,3 +140,4 @@ def _confirm(plan: Plan, before: bytes | None, progress: Progress) -> None:
             raise BoardError(f"{error}; what ran before could not be put back: {second}") from None
         raise BoardError(f"{error}; what ran before is back") from None
     progress("start", 1.0)
+    return runs

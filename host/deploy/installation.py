@@ -11,11 +11,12 @@ from typing import Any, Final
 from offbeat.host.board import Board
 from offbeat.host.errors import BoardError, Unplugged
 from offbeat.host.lines import printable
+from offbeat.host.update.board_side import Declined, about, ask, status_of
 from offbeat.train.limits import size_in_words
 
 from .plan import Plan, Trial
 from .prompt import Prompt, PromptError
-from .slots import BACKUP, COPYING, MAIN, VERIFIED, digest, manifest_text, read_slot
+from .slots import BACKUP, COPYING, MAIN, MODEL, VERIFIED, digest, manifest_text, read_slot
 
 __all__ = ["Progress", "clear_slot", "confirm", "install", "put_back"]
 
@@ -200,13 +201,35 @@ def _switch(prompt: Prompt, plan: Plan) -> None:
     prompt.run(f"os.rename({_inside(plan.slot.name, MAIN)}, {MAIN!r})")
 
 
-def confirm(plan: Plan) -> None:
-    """Greet the board that has just been restarted. Raises BoardError where it does not run what was deployed."""
+def confirm(plan: Plan) -> str:
+    """Greet the board that has just been restarted; returns the identity of the model that it runs.
+
+    That is the one that was deployed, or one that was pushed since the same one was deployed before. Raises BoardError
+    where it is another one, or the board does not score.
+    """
     with Board.open(plan.port, timeout=_GREETING_SECONDS) as board:
-        if board.hello.model != plan.model:
-            raise BoardError(f"{plan.port}: the board runs model {board.hello.model}, not {plan.model}")
-        if plan.model != "none" and board.hello.mode == "idle":
+        runs = board.hello.model
+        if runs != plan.model and not _was_pushed(board, plan):
+            raise BoardError(f"{plan.port}: the board runs model {runs}, not {plan.model}")
+        if runs != "none" and board.hello.mode == "idle":
             raise BoardError(f"{plan.port}: the board has the model, but does not score")
+        return runs
+
+
+def _was_pushed(board: Board, plan: Plan) -> bool:
+    """Whether the board says that its model was pushed and confirmed, and that what is deployed does not end that."""
+    runs = board.hello.model
+    try:
+        status, found = status_of(ask(board)), about(board, 0)
+    except Declined:  # it takes no models over the line
+        return False
+    if runs == "none" or status.model != runs or not found.version:
+        return False
+    if (found.tried, found.end) == (runs, "confirmed"):
+        return True
+    # the last one that was tried came to nothing, and the one before runs on: it does as long as the deployed one stays
+    deployed = plan.content.get(MODEL)
+    return plan.active is not None and plan.active.files.get(MODEL) == (None if deployed is None else digest(deployed))
 
 
 def put_back(prompt: Prompt, main: bytes | None, heap: int, slot: str) -> None:

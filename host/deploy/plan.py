@@ -33,7 +33,8 @@ class Plan:
     """A deployment. content: bytes by the path in the slot; slot: as it is now; send, copy, keep: paths that go over
     the line, that the active slot has already, and that the slot itself has; remove: what goes from the slot;
     backup: a main.py of somebody else is kept; needed, free: bytes of the board's file system, in whole blocks; trial:
-    None as long as none was made."""
+    None as long as none was made; runs: identity of the model that the board runs since, which is another one than
+    `model` where that was superseded by a push, empty as long as nobody asked."""
 
     port: str
     identity: Identity
@@ -51,6 +52,7 @@ class Plan:
     needed: int
     free: int
     trial: Trial | None = None
+    runs: str = ""
 
     @property
     def compiled(self) -> int:
@@ -89,6 +91,7 @@ class Plan:
             "send": list(self.send), "copy": list(self.copy), "keep": list(self.keep), "remove": list(self.remove),
             "backup": BACKUP if self.backup else None, "needed": self.needed, "free": self.free,
             "trial": None if self.trial is None else asdict(self.trial),
+            "runs": self.runs or None,
         }  # fmt: skip
 
 

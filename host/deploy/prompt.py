@@ -35,6 +35,9 @@ gc.collect()
 _BAUDRATE: Final = 115200
 _PATIENCE: Final = 10.0  # s without a byte from the board
 _AGAIN: Final = 2.0  # s until another Ctrl-C
+_LONGEST: Final = 120.0  # s that an answer may go on for, once it has begun
+_LARGEST: Final = 1_000_000  # bytes of an answer; that about a slot has some thousand
+_TAIL: Final = 1000  # bytes that are kept of what a board says before its prompt
 _SILENCE: Final = 0.3  # s without a byte: the board has said all that it had to say
 _PAUSE: Final = 0.05  # s in which an interrupted board returns to its prompt
 
@@ -52,25 +55,40 @@ class PromptError(BoardError):
         return self.error.startswith("OSError") and ("ENOSPC" in self.error or self.error.split()[-1] == "28")
 
 
+class _EndlessError(TransportError):
+    """An answer that goes on and on."""
+
+
 class _Transport(SerialTransport):
-    """mpremote's, which looks at its overall time only when the board is silent: one that goes on talking, because it
-    missed the Ctrl-C, would be listened to for ever."""
+    """mpremote's, which keeps all that comes, and looks at its overall time only when the board is silent: one that
+    goes on talking would be listened to for ever, and fill this computer's memory."""
 
     def read_until(
         self, min_num_bytes: int, ending: bytes, timeout: float | None = 10, data_consumer: Any = None,
         timeout_overall: float | None = None,
     ) -> bytes:  # fmt: skip
-        """What comes up to `ending`, or until the time is over."""
-        if timeout_overall is None:
-            return bytes(super().read_until(min_num_bytes, ending, timeout, data_consumer))
-        data = b""
-        deadline = time.monotonic() + timeout_overall
-        while not data.endswith(ending) and time.monotonic() < deadline:
+        """What comes up to `ending`, or its end where the time is over, overall or without a byte.
+
+        Raises TransportError where no overall time is given, and it goes on for too long.
+        """
+        began = heard = time.monotonic()
+        patience = _LONGEST if timeout is None or timeout_overall is not None else timeout
+        longest = patience + _LONGEST if timeout_overall is None else timeout_overall
+        data = bytearray()
+        while not data.endswith(ending):
+            now = time.monotonic()
+            if timeout_overall is None and (now >= began + longest or len(data) > _LARGEST):
+                raise _EndlessError("the answer does not end")
+            if now >= min(began + longest, heard + patience):
+                break
             if self.serial.in_waiting:
-                data = (data + self.serial.read(1))[-1000:]
+                data += self.serial.read(1)
+                heard = now
+                if timeout_overall is not None:
+                    del data[:-_TAIL]
             else:
                 time.sleep(0.005)
-        return data
+        return bytes(data)
 
 
 class Prompt:
@@ -175,7 +193,7 @@ class Prompt:
         said = self.run(code, patience)
         try:
             return [json.loads(line) for line in said.splitlines() if line.strip()]
-        except ValueError:
+        except (ValueError, RecursionError):
             shown = printable(said.strip()[-100:])
             raise BoardError(f"{self.port}: the board says {shown!r} where an answer should be; reset it") from None
 
@@ -228,6 +246,10 @@ class Prompt:
                 yield
         except TransportExecError as error:
             raise PromptError(f"{self.port}: the board answers {printable(str(error))}", str(error)) from None
+        except _EndlessError:
+            raise BoardError(
+                f"{self.port}: the board does not stop talking at MicroPython's prompt; reset it"
+            ) from None
         except (TransportError, struct.error, serial.SerialTimeoutException):
             raise BoardError(f"{self.port}: the board stopped answering at MicroPython's prompt; reset it") from None
         except OSError as error:

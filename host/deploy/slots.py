@@ -21,6 +21,7 @@ __all__ = [
     "BACKUP",
     "COPYING",
     "MAIN",
+    "MODEL",
     "SLOTS",
     "VERIFIED",
     "Slot",
@@ -35,6 +36,7 @@ SLOTS: Final = ("offbeat_a", "offbeat_b")
 MAIN: Final = "main.py"
 VERIFIED: Final = "manifest.json"
 COPYING: Final = "manifest.new"
+MODEL: Final = "model.beat"
 BACKUP: Final = "main.before-offbeat.py"
 """Where a main.py that was there before the first deployment waits for `offbeat undeploy`."""
 
@@ -139,7 +141,7 @@ def _read_manifest(text: str) -> dict[str, str]:
     """SHA-256 by path; empty for what a cut has left of a manifest: then nothing else has been copied yet."""
     try:
         files = json.loads(text)["files"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     if not isinstance(files, dict) or len(files) > _MOST_FILES:
         return {}

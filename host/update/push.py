@@ -39,7 +39,8 @@ Progress = Callable[[str, float], None]
 class PushPlan:
     """How a model is tried. test, probation: windows, or times such as 10min; alarms: that it may raise more than the
     old model, in either; detach: the board goes on and confirms by its own rule, nobody waits; delta: send only what
-    the board has not; downgrade: the model may be older than the one that runs, signed so with a key."""
+    the board has not; downgrade: the model may be older than the one that runs, signed so with a key; device_class,
+    version: what is signed for and as, by default no class, and the time. Neither is taken from what the board says."""
 
     test: str = "100"
     probation: str = "100"
@@ -47,6 +48,8 @@ class PushPlan:
     detach: bool = False
     delta: bool = True
     downgrade: bool = False
+    device_class: str | None = None
+    version: int | None = None
 
 
 @dataclass
@@ -154,14 +157,15 @@ class _Push:
 
     def _manifest(self, found: About) -> Manifest:
         """The signature beside the model where there is one, else a new one. Raises InputError."""
-        own, key, port = self.candidate.manifest, self.key, self.board.port
+        own, key, port, plan = self.candidate.manifest, self.key, self.board.port, self.plan
+        self._check_class(plan.device_class, found)
         if found.algorithm == layout.UNSIGNED:
             # a version only counts then; one that was signed elsewhere keeps its own where that is newer
             version = own.version if own is not None and own.version > found.version else found.version + 1
             return make_manifest(self.candidate, None, version, found.device_class)
         if key is not None:
             self._check_key(key, found)
-        if own is not None and own.algorithm == found.algorithm and not self.plan.downgrade:
+        if own is not None and own.algorithm == found.algorithm and not plan.downgrade and plan.version is None:
             check_signature(own, found, port)
             return own
         if key is None:
@@ -169,18 +173,48 @@ class _Push:
                 f"{port}: the board takes signed models only; sign this one with `offbeat keys sign`, or name the "
                 "key, --key"
             )
-        if key.algorithm == layout.ED25519 and not self.plan.downgrade:
-            return self._check_new(sign_model(self.candidate.path, key, found.device_class), found)
-        # by the file's time, so that the same model has the same version when a push is tried again
-        newest = time.time() if self.plan.downgrade else self.candidate.path.stat().st_mtime
-        return make_manifest(
-            self.candidate, key, max(int(newest), found.version + self.plan.downgrade), found.device_class,
-            self.board.hello.unique, self.plan.downgrade,
-        )  # fmt: skip
+        return self._signed_anew(key, found)
 
-    def _check_new(self, manifest: Manifest, found: About) -> Manifest:
-        check_signature(manifest, found, self.board.port)
-        return manifest
+    def _signed_anew(self, key: Key, found: About) -> Manifest:
+        """A new signature. Class and version are the signer's: whoever has the line chooses what the board says."""
+        plan = self.plan
+        device_class = plan.device_class or ""
+        self._check_class(device_class, found)
+        version = self._version(key)
+        if version <= found.version:
+            raise self._not_newer(version, found)
+        if key.algorithm == layout.ED25519 and not plan.downgrade:
+            manifest = sign_model(self.candidate.path, key, device_class, version)
+            check_signature(manifest, found, self.board.port)
+            return manifest
+        unique = self.board.hello.unique
+        return make_manifest(self.candidate, key, version, device_class, unique, plan.downgrade)
+
+    def _version(self, key: Key) -> int:
+        if self.plan.version is not None:
+            return self.plan.version
+        if self.plan.downgrade or key.algorithm == layout.ED25519:
+            return int(time.time())
+        # by the file's time, so that the same model has the same version when a push is tried again
+        return int(self.candidate.path.stat().st_mtime)
+
+    def _not_newer(self, version: int, found: About) -> InputError:
+        said = f"{self.board.port}: the model would be signed as version {version}, the board says it has had version"
+        if found.version >= int(time.time()):
+            return InputError(
+                f"{said} {found.version}, which is later than this computer's clock; set the clock if it is wrong, "
+                "else something on the line may lie; where you know better, sign a higher one on purpose, --version"
+            )
+        return InputError(
+            f"{said} {found.version}; to go back on purpose, push with --downgrade; or name a higher --version"
+        )
+
+    def _check_class(self, wanted: str | None, found: About) -> None:
+        if wanted is not None and wanted != found.device_class:
+            raise InputError(
+                f"{self.board.port}: the board says that it is of device class {found.device_class!r}, the model is "
+                f"for class {wanted!r}; name the class that you know the board to be of, --class"
+            )
 
     def _check_key(self, key: Key, found: About) -> None:
         port = self.board.port

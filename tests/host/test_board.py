@@ -229,6 +229,28 @@ def test_names_and_scales_of_a_stranger_are_harmless() -> None:
         assert (board.hello.window, board.hello.model, board.hello.viper) == (0, "none", False)
 
 
+def test_a_whole_number_of_a_board_has_64_bits() -> None:
+    def line(value: str) -> Line:
+        return Line("HEALTH", 1, {"up": value}, f"~HEALTH 1 up={value}")
+
+    for value in (0, -7, 2**63 - 1, -(2**63)):
+        assert line(str(value)).integer("up") == value
+    for text in (str(2**63), str(-(2**63) - 1), "9" * 400, "9" * 900, "1e3", "", "nan"):
+        with pytest.raises(BoardError, match="has no whole number up="):
+            line(text).integer("up")
+
+
+@pytest.mark.parametrize("rate", ["1e308", "4294968", "1e-320", "0.0001"])
+def test_a_rate_beyond_all_sensors_is_refused(rate: str) -> None:
+    def answer(raw: bytes) -> bytes:
+        fields = {"v": 1, "id": "one", "rate": rate, "channels": 1, "line": 250, "re": link.parse(raw)[1]}
+        return device.line("CHANNEL", ("i", 0), ("name", "x")) + device.line("HELLO", *fields.items())
+
+    device = ScriptedDevice(answer)
+    with device, pytest.raises(BoardError, match=r"sampling rate that is not between 0\.001 and 4294967 Hz"):
+        Board.open(device.port, timeout=2.0)
+
+
 def test_lines_that_come_with_the_answer_to_hello_are_kept_and_those_before_it_are_not() -> None:
     def answer(raw: bytes) -> bytes:
         scores = [device.line("SCORE", ("n", n)) for n in range(3)]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from mpremote.transport_serial import SerialTransport
 
+from offbeat.device.modelfile import parse
 from offbeat.host import deploy as package
 from offbeat.host.board import Board
 from offbeat.host.deploy import deploy, undeploy
@@ -19,6 +20,7 @@ from offbeat.host.deploy.prompt import Prompt
 from offbeat.host.errors import BoardError, Unplugged
 from offbeat.host.monitor import Monitor, Score
 from offbeat.host.sensors import SensorChoice
+from offbeat.host.update.push import PushPlan, push, revert
 from offbeat.host.validate import validate
 from offbeat.host.virtual import VirtualBoard
 from offbeat.train.errors import InputError
@@ -388,6 +390,34 @@ def test_what_the_board_is_not(
         deploy(new, virtual.port)
 
 
+@pytest.mark.parametrize("depth", [200, 900, 950, 990, 100_000])
+def test_an_answer_that_is_nested_without_end(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = Prompt("port", None)  # type: ignore[arg-type]
+    for answer in ("[" * depth, "[" * depth + "]" * depth, '{"":' * depth + "0" + "}" * depth):
+        monkeypatch.setattr(prompt, "run", lambda code, patience, answer=answer: answer)
+        with pytest.raises(BoardError, match=r"where (an answer|text) should be"):
+            prompt.text("say(x)")
+
+
+def test_a_manifest_that_is_nested_without_end_is_none(virtual: VirtualBoard, new: Path) -> None:
+    deploy(new, virtual.port)
+    (virtual.flash / "offbeat_a" / "manifest.json").write_text("[" * 20_000)
+    assert undeploy(virtual.port).removed == ("offbeat_a/manifest.json",)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("_LARGEST", 20_000), ("_LONGEST", 0.2)])
+def test_a_board_that_does_not_stop_talking(
+    virtual: VirtualBoard, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    prompt = Prompt.open(virtual.port)
+    try:
+        monkeypatch.setattr(f"offbeat.host.deploy.prompt.{limit}", value)
+        with pytest.raises(BoardError, match="does not stop talking"):
+            prompt.run("import time\nwhile True: print('x' * 200); time.sleep_ms(5)", patience=0.2)
+    finally:
+        prompt.close()
+
+
 def test_names_from_the_board_stay_inside_its_slot(virtual: VirtualBoard, new: Path) -> None:
     deploy(new, virtual.port)
     slot = virtual.flash / "offbeat_a"
@@ -420,6 +450,42 @@ def test_control_c_in_the_middle_of_a_command_leaves_the_old_state(
     assert {name: after[name] for name in before} == before
     undeploy(virtual.port)
     assert files(virtual) == before
+
+
+def test_a_pushed_model_runs_on_when_the_same_one_is_deployed_again(
+    virtual: VirtualBoard, old: Path, new: Path, tmp_path: Path
+) -> None:
+    """For new pins, say, or a newer package: the push is what the board's owner wanted last."""
+    factory = deploy(old, virtual.port)
+    assert factory.runs == factory.model
+    quick = PushPlan("5", "5")
+    pushed = push(new, virtual.port, plan=quick)
+    assert pushed.outcome == "confirmed"
+    again = deploy(old, virtual.port, run={"journal": "logbook"})
+    assert (again.model, again.runs, model_on(virtual)) == (factory.model, pushed.model, pushed.model)
+    assert (virtual.flash / "logbook").is_dir(), "the new state is in force"
+    bare = deploy(None, virtual.port)
+    assert (bare.model, bare.runs) == ("none", pushed.model)
+    again = deploy(old, virtual.port)
+    # one that came to nothing, after it
+    third = write(tmp_path / "third.beat", whole_model("gaussian", ("rms",)))
+    assert push(third, virtual.port, plan=PushPlan("100000", detach=True)).outcome == "detached"
+    assert revert(virtual.port) == pushed.model
+    again = deploy(old, virtual.port)
+    assert (again.model, again.runs) == (factory.model, pushed.model)
+    other = deploy(third, virtual.port)
+    assert other.runs == other.model == model_on(virtual)
+
+
+def test_a_model_that_was_never_pushed_is_not_taken_for_one(
+    virtual: VirtualBoard, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(old, virtual.port)
+    before = files(virtual)
+    monkeypatch.setattr(package, "main_of", lambda slot: before["main.py"])  # starts the slot that ran before
+    with pytest.raises(BoardError, match=r"the board runs model .*, not .*what ran before is back"):
+        deploy(new, virtual.port)
+    assert model_on(virtual) == parse(small_model()).identity
 
 
 def test_a_model_that_does_not_fit_the_heap_is_refused(old: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from offbeat.device import link
 from offbeat.device.modelfile import parse
 from offbeat.host.board import Board
 from offbeat.host.cli import application
@@ -22,6 +23,7 @@ from offbeat.train.pipeline import Pipeline
 from offbeat.train.recording import open_recording, read_recording
 from tests.host.helpers import until
 from tests.host.small import CHANNELS, HOP, RATE, SCALES, WINDOW, hum, needs_micropython, small_model
+from tests.host.test_board import ScriptedDevice
 
 pytestmark = needs_micropython
 
@@ -99,3 +101,17 @@ def test_a_board_that_keeps_none(tmp_path: Path) -> None:
     source = ArraySource(hum(), RATE, CHANNELS, loop=True)
     with VirtualBoard(source) as bare, pytest.raises(BoardError, match="keeps no raw frames: it has no model"):
         fetch_evidence(bare.port, tmp_path)
+
+
+@pytest.mark.parametrize("field", ["up", "raised"])
+def test_numbers_that_no_board_has(field: str, tmp_path: Path) -> None:
+    def answer(raw: bytes) -> bytes:
+        kind, re, _ = link.parse(raw)
+        if kind == "HELLO":
+            return device.hello(re)
+        fields = {"re": re, "up": 5, "raised": 1, "kept": 0, field: "9" * 400}
+        return device.line("ACK", *fields.items())
+
+    device = ScriptedDevice(answer)
+    with device, pytest.raises(BoardError, match=f"has no whole number {field}="):
+        fetch_evidence(device.port, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -274,7 +275,7 @@ def test_a_signed_model_for_a_board_that_wants_one(virtual: VirtualBoard, new: P
     sign_model(old, key, "pumps", 999)
     with pytest.raises(InputError, match=r"version 999, the board has had version 1000.*--downgrade"):
         push(old, virtual.port, plan=SHORT)
-    report = push(old, virtual.port, key=key, plan=PushPlan("20", "20", downgrade=True))
+    report = push(old, virtual.port, key=key, plan=PushPlan("20", "20", downgrade=True, device_class="pumps"))
     assert (report.outcome, report.model) == ("confirmed", OLD) and report.version > 1_700_000_000
     with pytest.raises(InputError, match="version"):
         push(new, virtual.port, plan=SHORT)
@@ -305,7 +306,10 @@ def test_the_board_itself_refuses_what_the_host_would_not_send(
 @needs_micropython
 def test_a_push_signs_by_itself_and_keeps_the_signature(virtual: VirtualBoard, new: Path, key: Key) -> None:
     provision(virtual.port, key, "pumps")
-    report = confirmed(push(new, virtual.port, key=key, plan=SHORT))
+    with pytest.raises(InputError, match=r"of device class 'pumps', the model is for class ''.*--class"):
+        push(new, virtual.port, key=key, plan=SHORT)
+    assert not (new / "model.sig").exists()
+    report = confirmed(push(new, virtual.port, key=key, plan=PushPlan("20", "20", device_class="pumps")))
     manifest = read_candidate(new).manifest
     assert manifest is not None and (manifest.version, manifest.device_class) == (report.version, "pumps")
 
@@ -313,7 +317,16 @@ def test_a_push_signs_by_itself_and_keeps_the_signature(virtual: VirtualBoard, n
 @needs_micropython
 def test_a_secret_of_each_boards_own(virtual: VirtualBoard, new: Path) -> None:
     secret = create_key("small", layout.HMAC)
-    provision(virtual.port, secret)
+    with Board.open(virtual.port) as board:
+        unique = board.hello.unique
+    with pytest.raises(InputError, match=rf"its id is '{unique}'.*--board-id"):
+        provision(virtual.port, secret)
+    with pytest.raises(InputError, match=rf"its id is '{unique}', not 'virtual-other'; nothing was sent"):
+        provision(virtual.port, secret, board_id="virtual-other")
+    code, _, err = offbeat("keys", "provision", "small", "--port", virtual.port)
+    assert code == 2 and "--board-id" in err
+    code, out, _ = offbeat("keys", "provision", "small", "--port", virtual.port, "--board-id", unique, "--json")
+    assert code == 0 and json.loads(out)["board"] == unique
     confirmed(push(new, virtual.port, key=secret, plan=SHORT))
     with pytest.raises(InputError, match="trusts another key"):
         provision(virtual.port, create_key("line3"))
@@ -392,6 +405,7 @@ def test_bad_words_end_in_one_sentence(new: Path, tmp_path: Path) -> None:
         (("push", tmp_path / "nothing", "--port", "x"), "no such model file"),
         (("push", "--port", "x"), "name a model directory"),
         (("push", new, "--port", "x", "--downgrade"), "--key"),
+        (("push", new, "--port", "x", "--version", "9"), "--key"),
         (("push", new, "--port", "x", "--key", "nobody"), "offbeat keys new"),
         (("keys", "show", "nobody"), "offbeat keys new"),
         (("keys", "sign", new, "--key", "nobody"), "offbeat keys new"),
@@ -483,6 +497,7 @@ def about_then(answer: dict[str, object] | str, **about: object) -> Answers:
         (about_then(IDLE, algorithm=9), "signed models only"),
         (about_then({**IDLE, "state": "receiving", "at": 0}), "interrupted"),
         (about_then({**IDLE, "state": "receiving", "at": 10**9}), "interrupted"),
+        (about_then({**IDLE, "state": "test", "done": "9" * 180}), "no whole number done="),
         (about_then({**IDLE, "why": "golden"}), "golden windows otherwise"),
         (lambda do, fields: "class" if do == "begin" else about_then(IDLE)(do, fields), "another device class"),
     ],
@@ -493,6 +508,55 @@ def test_a_board_that_lies_ends_in_one_sentence(
     monkeypatch.setattr(push_module, "_MOST_TRIES", 3)
     with lying(answers) as device, pytest.raises(InputError, match=says):
         push(new, device.port, plan=SHORT)
+
+
+@pytest.mark.parametrize("algorithm", [layout.ED25519, layout.HMAC])
+@pytest.mark.parametrize("downgrade", [True, False])
+@pytest.mark.parametrize("lie", ["class", "version"])
+def test_what_a_board_says_is_never_signed(
+    lie: str, downgrade: bool, algorithm: int, new: Path, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway would like a signature for another class, or one so high that nothing comes after it."""
+    signer = key if algorithm == layout.ED25519 else create_key("small", layout.HMAC)
+    public = b64encode(signer.public).decode() if algorithm == layout.ED25519 else ""
+    claims: dict[str, object] = {"algorithm": algorithm, "key": public, "class": b"pumps".hex(), "version": 7}
+    claims |= {"class": b"valves".hex()} if lie == "class" else {"version": 2**32 - 2}
+    signed: list[object] = []
+    monkeypatch.setattr(Key, "sign", lambda self, message, unique="": signed.append(message))
+    says = "of device class 'valves'.*'pumps'" if lie == "class" else "version 4294967294, which is later than"
+    with lying(about_then(IDLE, **claims)) as device, pytest.raises(InputError, match=says):
+        push(new, device.port, key=signer, plan=PushPlan(downgrade=downgrade, device_class="pumps"))
+    assert not signed and not (new / "model.sig").exists()
+
+
+def test_a_board_that_says_another_ones_id_gets_no_secret() -> None:
+    asked: list[str] = []
+
+    def answers(do: str, fields: dict[str, str]) -> dict[str, object]:
+        asked.append(do)
+        return IDLE
+
+    for algorithm in (layout.HMAC, layout.ED25519):
+        key = create_key(f"key{algorithm}", algorithm)
+        with lying(answers) as device, pytest.raises(InputError, match="its id is 'one', not 'two'"):
+            provision(device.port, key, board_id="two")
+    assert asked == []
+
+
+def test_a_version_that_is_named_is_signed(new: Path, key: Key) -> None:
+    begun: list[str] = []
+    public = b64encode(key.public).decode()
+
+    def answers(do: str, fields: dict[str, str]) -> dict[str, object] | str:
+        if do == "begin":
+            begun.append(fields["d"])
+            return "version"
+        return about_then(IDLE, algorithm=1, key=public, version=2**32 - 3)(do, fields)
+
+    with lying(answers) as device, pytest.raises(BoardError, match="newer version"):
+        push(new, device.port, key=key, plan=PushPlan(version=2**32 - 2))
+    manifest = layout.Manifest(b64decode(link.unquote(begun[0])))
+    assert (manifest.version, manifest.device_class, manifest.algorithm) == (2**32 - 2, "", layout.ED25519)
 
 
 def test_a_board_that_says_it_reverted(new: Path) -> None:
