@@ -16,7 +16,8 @@ from .modelfile import Standardize
 from .recording import RecordingReader
 
 __all__ = [
-    "FEATURE_SETS", "feature_sets", "is_process", "least_deviations", "require_window", "scale_features", "still_channels",
+    "FEATURE_SETS", "feature_sets", "is_process", "least_deviations", "require_window", "scale_features",
+    "still_channels",
 ]  # fmt: skip
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = board.FEATURE_SETS

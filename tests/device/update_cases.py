@@ -325,6 +325,17 @@ def alarms_that_both_raise_are_no_reason():
     assert state["state"] != "idle" and state["alarms"] == state["old_alarms"] == "1", state
 
 
+def an_alarm_that_is_on_already_is_no_reason():
+    rig = Rig()
+    rig.source.size = 180
+    rig.turn(400)
+    assert rig.app.detector.decision.alarm
+    assert rig.offer("strict", test=10, probation=10) == "test"
+    rig.turn(400)
+    state = rig.done()
+    assert state["state"] != "idle" and state["alarms"] == state["old_alarms"] == "1", state
+
+
 def an_alarm_that_lasts_is_said_when_the_model_changes():
     rig = Rig()
     assert rig.offer("strict", test=30, probation=30, alarms=5) == "test"
