@@ -311,7 +311,7 @@ def test_keywords_of_the_main_loop_reach_it(virtual: VirtualBoard, new: Path) ->
 
 
 def test_littlefs_from_nothing_to_a_board_that_scores(old: Path, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with littlefs(160) as virtual:
+    with littlefs(224) as virtual:
         first = deploy(old, virtual.port)
         assert first.identity.block == BLOCK and not first.backup
         assert model_on(virtual) == first.model
@@ -334,7 +334,7 @@ def test_no_room_says_how_much_is_missing(old: Path) -> None:
 
 
 def test_no_room_for_a_second_one_names_undeploy(old: Path, new: Path) -> None:
-    with littlefs(64) as virtual:
+    with littlefs(104) as virtual:
         first = deploy(old, virtual.port)
         with pytest.raises(BoardError, match=r"missing; `offbeat undeploy` makes room"):
             deploy(new, virtual.port)
@@ -342,7 +342,7 @@ def test_no_room_for_a_second_one_names_undeploy(old: Path, new: Path) -> None:
 
 
 def test_a_flash_that_becomes_full_leaves_the_old_state(old: Path, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with littlefs(64) as virtual:
+    with littlefs(104) as virtual:
         first = deploy(old, virtual.port)
         monkeypatch.setattr("offbeat.host.deploy.plan.Plan.check_room", lambda plan: None)
         with pytest.raises(BoardError, match="became full"):
