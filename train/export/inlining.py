@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
+
+from .trees import copied
 
 __all__ = ["inlined"]
 
@@ -60,7 +61,7 @@ class _Put(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id not in self.values:
             return node
-        value = copy.deepcopy(self.values[node.id])
+        value = copied(self.values[node.id])
         if isinstance(value, ast.Name):
             value.ctx = node.ctx
         return value
@@ -94,7 +95,7 @@ class _Expressions(ast.NodeTransformer):
             return node
         pairs = list(zip(self.parameters, node.args, strict=True))
         if all(_is_simple(argument) or _uses(self.value, name) <= 1 for name, argument in pairs):
-            return _Put(dict(pairs)).visit(copy.deepcopy(self.value))
+            return _Put(dict(pairs)).visit(copied(self.value))
         return node
 
 
@@ -177,7 +178,7 @@ class _Statements(ast.NodeTransformer):
 
     def _body(self, call: ast.Call) -> tuple[list[ast.stmt], list[ast.stmt]]:
         """Assignments of arguments, and the function's statements with names of their own."""
-        function = copy.deepcopy(self.function)
+        function = copied(self.function)
         body = [node for node in function.body if not isinstance(node, ast.Global)]
         stored, own = _stores(body), _globals(function)
         values: dict[str, ast.expr] = {

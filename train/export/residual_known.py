@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import inspect
 import textwrap
 from array import array
@@ -13,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any, Final
+
+from .trees import copied
 
 __all__ = [
     "UNKNOWN",
@@ -75,7 +76,7 @@ def is_data(value: Any) -> bool:
 
 def source_of(function: FunctionType) -> ast.FunctionDef:
     """A copy of a function's source."""
-    return copy.deepcopy(parsed(function))
+    return copied(parsed(function))
 
 
 @cache

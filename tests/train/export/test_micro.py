@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from array import array
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from offbeat.train.errors import InputError
 from offbeat.train.export import export, microbit
 from offbeat.train.export.micro import MicroModule, micro_module
 from offbeat.train.export.residual import External
+from offbeat.train.export.trees import copied
 from offbeat.train.features import Feature
 from tests.parity.models import SHAPES, make_case, make_window
 from tests.train.export.micro_models import BANDS, MOTION, hum, microbit_model
@@ -150,3 +152,16 @@ def test_without_the_firmware_there_is_the_module_alone(tmp_path: Path, monkeypa
     made = microbit.files(microbit_model())
     assert sorted(made) == ["README.md", "main.py", "offbeat_model.py"]
     assert "apt install firmware-microbit-micropython" in str(made["README.md"])
+
+
+def test_what_others_hang_on_pythons_shared_nodes_is_not_copied() -> None:
+    tree = ast.parse("a = b + 1").body[0]
+    assert isinstance(tree, ast.Assign)
+    load = ast.parse("b", mode="eval").body.ctx  # type: ignore[attr-defined]
+    load.parent = tree  # as python-minifier leaves it
+    try:
+        made = copied(tree)
+    finally:
+        del load.parent
+    assert ast.unparse(made) == "a = b + 1" and made.value is not tree.value
+    assert made.value.left.ctx is load  # type: ignore[attr-defined]
