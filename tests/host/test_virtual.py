@@ -76,6 +76,7 @@ def talk(port: serial.Serial, send: bytes, until_bytes: bytes) -> bytes:
 def test_control_c_gives_the_prompt_and_control_d_starts_again(model: Path) -> None:
     with VirtualBoard(source=source(), model=model, speed=10.0) as virtual:
         with serial.Serial(virtual.port, timeout=0.02, exclusive=True) as port:
+            assert b"~SCORE " in talk(port, b"", b"~SCORE ")  # it runs: while it starts, Ctrl-C ends it for good
             assert b"KeyboardInterrupt" in talk(port, b"\x03", b">>> ")
             assert b"42" in talk(port, b"6*7\r", b"42")
         with pytest.raises(BoardError, match=r"MicroPython prompt.*Ctrl-D"):
