@@ -102,8 +102,11 @@ def test_what_cannot_be_written(tmp_path: Path, recording: Recording, says: str)
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     recording = made(np.zeros((3, 1), np.int16))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match="there is no directory"):
         write_recording(tmp_path / "nowhere" / "a.csv", recording)
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(InputError, match="is a directory"):
+        write_recording(tmp_path / "a.csv", recording)
     with pytest.raises(InputError, match=r"ends in \.csv"):
         write_recording(tmp_path / "a.parquet", recording)
 

@@ -141,7 +141,7 @@ def test_bad_machines() -> None:
     for settings_ in ({"machine": "toaster"}, {"sensor": "eye"}, {"rate": 1.0}, {"faults": (Fault("gear_tooth", 1),)}):
         with pytest.raises(InputError):
             SimulatedStream(**settings_)
-    with pytest.raises(InputError, match="less than one sample"):
+    with pytest.raises(InputError, match="is out of range; ask for 1 to"):
         simulate(seconds=0)
 
 
