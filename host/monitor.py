@@ -248,7 +248,7 @@ def _open_log(path: Path) -> TextIO:
         with path.open("ab+") as file:
             if file.tell():
                 file.seek(0)
-                if not file.read(9).startswith(b'{"time": '):
+                if not b'{"time": '.startswith(file.read(9)):  # a crash may have cut the first line short
                     raise InputError(f"{path} is no log of `offbeat monitor`; name another with --log")
                 file.seek(-1, 2)
                 if file.read() != b"\n":

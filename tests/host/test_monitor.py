@@ -299,7 +299,7 @@ def test_a_restart_is_told(start: Callable[..., VirtualBoard]) -> None:
 def test_text_of_a_board_is_harmless(start: Callable[..., VirtualBoard], tmp_path: Path) -> None:
     virtual = start()
     log = tmp_path / "log.jsonl"
-    log.write_bytes(b'{"cut": "sho')
+    log.write_bytes(b'{"time": "sho')
     with Monitor(virtual.port, log=log) as watched:
         first(watched, Score)
         virtual.feed_garbage('\n\x1b]0;evil\x07\u202e "quoted" \\ µ\r\n'.encode())
@@ -310,7 +310,7 @@ def test_text_of_a_board_is_harmless(start: Callable[..., VirtualBoard], tmp_pat
     raw = log.read_bytes()
     assert raw.isascii()
     cut, *records = raw.splitlines()
-    assert cut == b'{"cut": "sho'
+    assert cut == b'{"time": "sho'
     assert found.text() in [json.loads(record).get("message") for record in records]
 
 
